@@ -1,0 +1,327 @@
+/**
+ * A poller: what is registered, what the kernel holds of it, and how the one is made to follow the other.
+ *
+ * Every operation changes what is wanted; what goes to the kernel is the difference to what it holds (`applied`). A
+ * change that needs the kernel's verdict is an `Operation`: planned, sent, and settled by the verdict. One that only arms
+ * a registration again needs none, and waits in the poller's queue for the next wait.
+ */
+import { EBADF, EEXIST, ENOENT, ENOMEM, OK, isGone } from "./errors";
+import * as kernel from "./kernel";
+import { allocate, release } from "./memory";
+import { FIRED, QUEUED, REGISTERED, Registration, Registrations } from "./registrations";
+
+/** Given as a mode: keep the one that there is. */
+export const KEEP_MODE: u32 = 0xff;
+
+/** Predictions from here on say that a registration will be armed again only after the next wait. */
+export const LATE: u8 = 2;
+const MOST_LATENESS: u8 = 3;
+
+/** A slab, for lookups need not go through a pointer then, with the kernel object that watches what is in it. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@unmanaged
+export class Poller extends Registrations {
+  /** The kernel object. */
+  handle: u32;
+  /** The queue of registrations to look at before the next wait, linked by `Registration.next`: a number plus 1, or 0. */
+  queueHead: u32;
+  queueTail: u32;
+  /** Events that belong to no registration, since the kernel object was made. */
+  strayEvents: u32;
+  /** The notifier's handle, plus 1; 0 until the first notification. */
+  notifier: u32;
+  /** A registration that is to be silent could not be silenced. */
+  unruly: bool;
+  /** The wait under way was notified. */
+  woken: bool;
+
+  waits: u64;
+  events: u64;
+  kernelWaits: u64;
+  changes: u64;
+  rearmsMade: u64;
+  rearmsLeftOut: u64;
+  rebuilds: u64;
+
+  /** Answers an error; else `createdPoller` is the new one. */
+  static create(): u32 {
+    const at = allocate(offsetof<Poller>());
+    if (at == 0) return ENOMEM;
+    const error = kernel.create();
+    if (error != OK) {
+      release(at, offsetof<Poller>());
+      return error;
+    }
+    memory.fill(at, 0, offsetof<Poller>());
+    createdPoller = changetype<Poller>(at);
+    createdPoller.handle = kernel.created;
+    return OK;
+  }
+
+  /** Closes the kernel object and gives all memory back. */
+  destroy(): void {
+    kernel.close(this.handle);
+    if (this.notifier != 0) kernel.closeNotifier(this.notifier - 1);
+    this.clear();
+    release(changetype<usize>(this), offsetof<Poller>());
+  }
+
+  /** Sees to it that a registration is looked at before the next wait. */
+  enqueue(fd: i32, entry: Registration): void {
+    if (entry.state & QUEUED) return;
+    entry.state |= QUEUED;
+    entry.next = 0;
+    const link = <u32>fd + 1;
+    if (this.queueTail == 0) this.queueHead = link;
+    else this.find(<i32>(this.queueTail - 1))!.next = link;
+    this.queueTail = link;
+  }
+
+  /** Takes the first number off the queue, or -1. */
+  dequeue(): i32 {
+    if (this.queueHead == 0) return -1;
+    const fd = <i32>(this.queueHead - 1);
+    const entry = this.find(fd)!;
+    entry.state &= ~QUEUED;
+    this.queueHead = entry.next;
+    if (this.queueHead == 0) this.queueTail = 0;
+    return fd;
+  }
+}
+
+export let createdPoller: Poller = changetype<Poller>(0);
+
+/** Wakes a wait. Answers an error. */
+export function notify(poller: Poller): u32 {
+  if (poller.notifier == 0) {
+    const error = giveNotifier(poller);
+    if (error != OK) return error;
+  }
+  kernel.notify(poller.notifier - 1);
+  return OK;
+}
+
+function giveNotifier(poller: Poller): u32 {
+  let error = kernel.createNotifier();
+  if (error != OK) return error;
+  const notifier = kernel.createdNotifier;
+  error = kernel.attachNotifier(notifier, poller.handle);
+  if (error != OK) {
+    kernel.closeNotifier(notifier);
+    return error;
+  }
+  poller.notifier = notifier + 1;
+  return OK;
+}
+
+// ---- Operations ------------------------------------------------------------------------------------------------------
+
+export const ADD: u8 = 0;
+export const MODIFY: u8 = 1;
+export const DELETE: u8 = 2;
+
+/** A change that the kernel is asked about, in the same place here as in the kernel's batch. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@unmanaged
+export class Operation {
+  key: u64;
+  fd: i32;
+  /** What the kernel is to hold. */
+  hold: u32;
+  generation: u32;
+  /** The verdict. */
+  error: u32;
+  interest: u8;
+  mode: u8;
+  kind: u8;
+}
+
+const OPERATION_BYTES: u32 = 32;
+const operations = memory.data(1024 * 32, 8);
+
+/** The operation of a place of the batch. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function operationAt(index: u32): Operation {
+  return changetype<Operation>(operations + <usize>(index * OPERATION_BYTES));
+}
+
+function planned(index: u32, kind: u8, fd: i32, key: u64, interest: u32, mode: u32, hold: u32, generation: u32): u32 {
+  const operation = operationAt(index);
+  operation.kind = kind;
+  operation.fd = fd;
+  operation.key = key;
+  operation.interest = <u8>interest;
+  operation.mode = <u8>mode;
+  operation.hold = hold;
+  operation.generation = generation;
+  return index;
+}
+
+/** Plans an add, whatever is registered: only the kernel knows which file the number names. */
+export function planAdd(poller: Poller, fd: i32, key: u64, interest: u32, mode: u32): u32 {
+  const entry = poller.find(fd);
+  const generation = entry == null ? 1 : entry.generation + 1;
+  const hold = kernel.armed(interest, mode, false);
+  return planned(kernel.stageAdd(fd, hold, generation), ADD, fd, key, interest, mode, hold, generation);
+}
+
+/** Plans a modify of a registration whose modify `needsKernel`. */
+export function planModify(entry: Registration, fd: i32, key: u64, interest: u32, mode: u32): u32 {
+  const hold = kernel.armed(interest, mode, entry.lateness >= LATE);
+  const index = kernel.stageModify(fd, hold, entry.generation);
+  return planned(index, MODIFY, fd, key, interest, mode, hold, entry.generation);
+}
+
+/** Plans a delete of a registration. */
+export function planDelete(fd: i32): u32 {
+  return planned(kernel.stageDelete(fd), DELETE, fd, 0, 0, 0, 0, 0);
+}
+
+/** Sends all that is planned, and settles it: the operations know their verdicts then. Answers how many there were. */
+export function carryOut(poller: Poller): u32 {
+  const count = kernel.submit(poller.handle);
+  poller.changes += count;
+  // All verdicts first: settling an operation can take another call.
+  for (let i: u32 = 0; i < count; i++) operationAt(i).error = kernel.verdict(i);
+  for (let i: u32 = 0; i < count; i++) settle(poller, operationAt(i));
+  return count;
+}
+
+function settle(poller: Poller, operation: Operation): void {
+  if (operation.kind == ADD) operation.error = settleAdd(poller, operation);
+  else if (operation.kind == MODIFY) settleModify(poller, operation);
+  else settleDelete(poller, operation);
+}
+
+function settleAdd(poller: Poller, operation: Operation): u32 {
+  const fd = operation.fd;
+  const known = poller.find(fd);
+  let error = operation.error;
+  // What the kernel has there is a remainder that nobody else knows of: of a descriptor that was closed before it was
+  // deleted, and then duplicated back to its number. https://idea.popcount.org/2017-03-20-epoll-is-fundamentally-broken-22/
+  if (error == EEXIST && (known == null || !(known.state & REGISTERED))) {
+    kernel.stageModify(fd, operation.hold, operation.generation);
+    error = sendOne(poller);
+  }
+  if (error != OK) return error;
+
+  const entry = poller.ensure(fd);
+  if (entry == null) {
+    kernel.stageDelete(fd);
+    sendOne(poller);
+    return ENOMEM;
+  }
+  if (!(entry.state & REGISTERED)) poller.count++;
+  entry.generation = operation.generation;
+  entry.lateness = 0;
+  replace(entry, operation);
+  return OK;
+}
+
+function settleModify(poller: Poller, operation: Operation): void {
+  if (operation.error == OK) replace(poller.find(operation.fd)!, operation);
+}
+
+function settleDelete(poller: Poller, operation: Operation): void {
+  if (operation.error == OK || isGone(operation.error)) forget(poller, poller.find(operation.fd)!);
+}
+
+function replace(entry: Registration, operation: Operation): void {
+  entry.key = operation.key;
+  entry.interest = operation.interest;
+  entry.mode = operation.mode;
+  entry.applied = operation.hold;
+  entry.state = REGISTERED | (entry.state & QUEUED);
+  entry.error = OK;
+}
+
+/** Ends a registration here. Events of it that are still to come have an old generation from now on. */
+function forget(poller: Poller, entry: Registration): void {
+  entry.generation++;
+  entry.state &= QUEUED;
+  entry.error = OK;
+  poller.count--;
+}
+
+function sendOne(poller: Poller): u32 {
+  poller.changes += kernel.submit(poller.handle);
+  return kernel.verdict(0);
+}
+
+// ---- The public operations, one at a time ----------------------------------------------------------------------------
+
+export function add(poller: Poller, fd: i32, key: u64, interest: u32, mode: u32): u32 {
+  if (fd < 0) return EBADF;
+  planAdd(poller, fd, key, interest, mode);
+  carryOut(poller);
+  return operationAt(0).error;
+}
+
+export function modify(poller: Poller, fd: i32, key: u64, interest: u32, givenMode: u32): u32 {
+  if (fd < 0) return EBADF;
+  const entry = poller.find(fd);
+  if (entry == null || !(entry.state & REGISTERED)) return ENOENT;
+  const mode = givenMode == KEEP_MODE ? <u32>entry.mode : givenMode;
+  if (modifiedHere(poller, entry, fd, key, interest, mode)) return OK;
+  planModify(entry, fd, key, interest, mode);
+  carryOut(poller);
+  return operationAt(0).error;
+}
+
+/** Modifies a registration without asking the kernel, if that can be: at once, or with the next wait. */
+export function modifiedHere(
+  poller: Poller,
+  entry: Registration,
+  fd: i32,
+  key: u64,
+  interest: u32,
+  mode: u32,
+): bool {
+  learn(poller, entry);
+  if (kernel.modifyAlwaysTells(mode) || entry.applied == kernel.ABSENT) return false;
+
+  const isHeld = kernel.isArmed(entry.applied, interest, mode);
+  const onlyArms = interest == entry.interest && mode == entry.mode;
+  if (!isHeld && !onlyArms) return false;
+
+  if (!isHeld) poller.enqueue(fd, entry);
+  else if (entry.state & FIRED) poller.rearmsLeftOut++;
+  entry.key = key;
+  entry.interest = <u8>interest;
+  entry.mode = <u8>mode;
+  entry.state &= ~FIRED;
+  entry.error = OK;
+  return true;
+}
+
+/** Notes whether arming again came in time, that is before the next wait, or before that wait had to silence it. */
+function learn(poller: Poller, entry: Registration): void {
+  if (!(entry.state & FIRED)) return;
+  const inTime = entry.firedAt == <u32>poller.waits || kernel.isNoisy(entry.applied);
+  if (!inTime) {
+    if (entry.lateness < MOST_LATENESS) entry.lateness++;
+  } else if (entry.lateness > 0) {
+    entry.lateness--;
+  }
+}
+
+export function remove(poller: Poller, fd: i32): u32 {
+  if (fd < 0) return EBADF;
+  const entry = poller.find(fd);
+  if (entry == null || !(entry.state & REGISTERED)) return ENOENT;
+  if (entry.applied == kernel.ABSENT) {
+    forget(poller, entry);
+    return OK;
+  }
+  planDelete(fd);
+  carryOut(poller);
+  return deleteVerdict(operationAt(0).error);
+}
+
+/** What a delete answers: that a descriptor was closed before is no failure. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function deleteVerdict(error: u32): u32 {
+  return isGone(error) ? OK : error;
+}

@@ -1,0 +1,73 @@
+/**
+ * What a wait reports: the bits, and the room that events are written to.
+ *
+ * An event is written as the canonical ABI lays out the `event` record of wit/poller.wit, so that reading the events
+ * copies nothing:
+ *
+ *    0  key       8  bytes      16  readiness (1 byte)      20  error: 1 if there is one      24  its tag
+ *                                                                                           28  its number, if `other`
+ */
+import { OK, storeError } from "./errors";
+import { allocate, release } from "./memory";
+
+export const READABLE: u32 = 1;
+export const WRITABLE: u32 = 2;
+export const PRIORITY: u32 = 4;
+export const READ_CLOSED: u32 = 8;
+export const HANG_UP: u32 = 16;
+export const ERROR: u32 = 32;
+
+const EVENT_SHIFT: u32 = 5;
+const MOST_EVENTS: u32 = 1 << 26;
+
+/** Room for the events of one wait. The events follow the two words. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@unmanaged
+export class EventBuffer {
+  capacity: u32;
+  count: u32;
+  first: usize;
+
+  /** Room for so many events, or null if there is no memory for them. */
+  static create(capacity: u32): EventBuffer | null {
+    if (capacity > MOST_EVENTS) return null;
+    const at = allocate(offsetof<EventBuffer>());
+    if (at == 0) return null;
+    const first = allocate(capacity << EVENT_SHIFT);
+    if (first == 0) {
+      release(at, offsetof<EventBuffer>());
+      return null;
+    }
+    const buffer = changetype<EventBuffer>(at);
+    buffer.capacity = capacity;
+    buffer.count = 0;
+    buffer.first = first;
+    return buffer;
+  }
+
+  /** Gives the memory back. */
+  destroy(): void {
+    release(this.first, this.capacity << EVENT_SHIFT);
+    release(changetype<usize>(this), offsetof<EventBuffer>());
+  }
+
+  /** Adds an event; there must be room. */
+  // @ts-ignore: decorators of methods are AssemblyScript's
+  @inline
+  push(key: u64, readiness: u32): void {
+    const at = this.first + (<usize>this.count << EVENT_SHIFT);
+    store<u64>(at, key);
+    store<u64>(at, 0, 8);
+    store<u64>(at, readiness, 16);
+    this.count++;
+  }
+
+  /** Adds an event that tells an error; there must be room. */
+  pushError(key: u64, readiness: u32, error: u32): void {
+    const at = this.first + (<usize>this.count << EVENT_SHIFT);
+    this.push(key, readiness | ERROR);
+    if (error == OK) return;
+    store<u32>(at, 1, 20);
+    storeError(at + 24, error);
+  }
+}

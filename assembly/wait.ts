@@ -1,0 +1,184 @@
+/**
+ * `wait`: sends what has been put off, asks the kernel, and reports what somebody wants to hear of.
+ *
+ * It goes on until there is something to report, a notification came, or the time is over, whatever wakes it in between:
+ * signals, registrations that were not armed again (they are disarmed then), events that belong to no registration.
+ */
+import { EINVAL, OK, isGone } from "./errors";
+import * as kernel from "./kernel";
+import { LATE, Poller } from "./poller";
+import { ERROR, EventBuffer } from "./readiness";
+import { rebuild } from "./rebuild";
+import { FIRED, REGISTERED, Registration } from "./registrations";
+
+const MODE_ONESHOT: u32 = 0;
+const MODE_EDGE_ONESHOT: u32 = 3;
+
+// @ts-ignore: top-level decorators are AssemblyScript's
+@external("lio:poller/clock@0.1.0", "now")
+declare function now(): u64;
+
+/** Waits, for ever unless there is a timeout. Answers an error; else the buffer tells the events. */
+export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, timeout: u64): u32 {
+  buffer.count = 0;
+  if (buffer.capacity == 0) return EINVAL;
+  poller.woken = false;
+  poller.waits++;
+
+  const isTimed = hasTimeout && timeout != 0;
+  const deadline = isTimed ? later(now(), timeout) : 0;
+  let remaining = timeout;
+
+  while (true) {
+    flush(poller, buffer);
+    const room = min(buffer.capacity - buffer.count, kernel.BATCH);
+    // Without another wait what is staged would be left behind.
+    if (room == 0 || poller.unruly) send(poller);
+    if (poller.unruly) {
+      const error = rebuild(poller);
+      if (error != OK) return concluded(poller, buffer, error);
+      continue;
+    }
+    if (room == 0) return concluded(poller, buffer, OK);
+
+    const mayBlock = buffer.count == 0 && !poller.woken;
+    poller.kernelWaits++;
+    const error = kernel.wait(poller.handle, room, !mayBlock || hasTimeout, mayBlock ? remaining : 0);
+    poller.changes += kernel.sent;
+    if (error != OK) return concluded(poller, buffer, error);
+    if (kernel.refused) {
+      noteRefusals(poller, kernel.sent);
+      continue;
+    }
+
+    const isFull = kernel.ready == room;
+    report(poller, buffer);
+    if (buffer.count > 0) return concluded(poller, buffer, OK);
+    // The notification may have taken the only room.
+    if (poller.woken && !isFull && !poller.unruly) return concluded(poller, buffer, OK);
+    if (isTimed) {
+      const time = now();
+      remaining = time < deadline ? deadline - time : 0;
+    }
+    // A full batch of what nobody wants may have kept what somebody wants from being seen.
+    if (!hasTimeout || remaining != 0 || isFull || poller.unruly) continue;
+
+    // So that the kernel object does not look ready for what nobody wants.
+    flush(poller, buffer);
+    send(poller);
+    if (buffer.count == 0 && !poller.unruly) return concluded(poller, buffer, OK);
+  }
+}
+
+// An error is told only if there are no events to tell: it comes again, they would not.
+function concluded(poller: Poller, buffer: EventBuffer, error: u32): u32 {
+  poller.events += buffer.count;
+  return buffer.count > 0 ? OK : error;
+}
+
+function later(time: u64, duration: u64): u64 {
+  return duration > u64.MAX_VALUE - time ? u64.MAX_VALUE : time + duration;
+}
+
+// ---- Before the kernel waits -----------------------------------------------------------------------------------------
+
+/** Empties the queue: reports refusals while there is room, and stages what arms or silences a registration. */
+function flush(poller: Poller, buffer: EventBuffer): void {
+  while (buffer.count < buffer.capacity) {
+    const fd = poller.dequeue();
+    if (fd < 0) return;
+    const entry = poller.find(fd)!;
+    if (!(entry.state & REGISTERED)) continue;
+    if (entry.error != OK) reportRefusal(poller, buffer, entry);
+    else stageDifference(poller, fd, entry);
+  }
+}
+
+function stageDifference(poller: Poller, fd: i32, entry: Registration): void {
+  const isSilent = (entry.state & FIRED) != 0;
+  if (isSilent) {
+    if (!kernel.isNoisy(entry.applied)) return;
+  } else if (kernel.isArmed(entry.applied, entry.interest, entry.mode)) {
+    return;
+  }
+  if (kernel.staged() == kernel.BATCH) send(poller);
+  entry.applied = isSilent ? kernel.SILENT : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
+  kernel.stageModify(fd, entry.applied, entry.generation);
+  poller.rearmsMade++;
+}
+
+/** Sends what is staged without waiting. */
+function send(poller: Poller): void {
+  const count = kernel.submit(poller.handle);
+  poller.changes += count;
+  noteRefusals(poller, count);
+}
+
+function noteRefusals(poller: Poller, count: u32): void {
+  for (let i: u32 = 0; i < count; i++) {
+    const error = kernel.verdict(i);
+    if (error != OK) noteRefusal(poller, kernel.stagedFd(i), error);
+  }
+}
+
+/**
+ * What the kernel holds now of a registration that it refused to change. One that could not be armed was silent and
+ * stays so, and its user is told. One that could not be silenced goes on reporting: only a new kernel object helps.
+ */
+function noteRefusal(poller: Poller, fd: i32, error: u32): void {
+  const entry = poller.find(fd)!;
+  if (entry.state & FIRED) {
+    entry.applied = isGone(error) ? kernel.ABSENT : kernel.armed(entry.interest, entry.mode, false);
+    poller.unruly = true;
+    return;
+  }
+  entry.applied = isGone(error) ? kernel.ABSENT : kernel.SPENT;
+  entry.error = error;
+  poller.enqueue(fd, entry);
+}
+
+function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration): void {
+  buffer.pushError(entry.key, entry.interest, entry.error);
+  entry.error = OK;
+  fire(poller, entry);
+}
+
+// ---- After it --------------------------------------------------------------------------------------------------------
+
+/** Puts the kernel's events into the buffer, but for those that nobody wants. */
+function report(poller: Poller, buffer: EventBuffer): void {
+  const count = kernel.ready;
+  for (let i: u32 = 0; i < count; i++) {
+    const fd = kernel.readyFd(i);
+    const entry = poller.find(fd);
+    if (entry == null || entry.generation != kernel.readyGeneration(i)) {
+      if (fd == kernel.NOTIFIED) poller.woken = true;
+      else stray(poller);
+      continue;
+    }
+    entry.applied = kernel.afterEvent(entry.applied);
+    if ((entry.state & FIRED) != 0) {
+      if (kernel.isNoisy(entry.applied)) poller.enqueue(fd, entry);
+      continue;
+    }
+    if (entry.interest == 0) continue;
+    buffer.push(entry.key, kernel.readinessOf(kernel.readyMask(i), entry.interest));
+    if (entry.mode == MODE_ONESHOT || entry.mode == MODE_EDGE_ONESHOT) fire(poller, entry);
+  }
+}
+
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+function fire(poller: Poller, entry: Registration): void {
+  entry.state |= FIRED;
+  entry.firedAt = <u32>poller.waits;
+}
+
+/**
+ * An event that belongs to no registration: its descriptor was closed while a duplicate of it lives, so that the kernel
+ * keeps the registration and no call can reach it. Once may be a late word; twice means that it would never end.
+ */
+function stray(poller: Poller): void {
+  poller.strayEvents++;
+  if (poller.strayEvents > 1) poller.unruly = true;
+}

@@ -1,0 +1,15 @@
+// What the addon's files offer to addon.cc.
+
+#pragma once
+
+#include <napi.h>
+
+namespace lio {
+
+/// The class of epoll tables: see kernels/epoll.cc.
+Napi::Function EpollKernel(Napi::Env env);
+
+/// The descriptor helpers: see io.cc.
+Napi::Object Io(Napi::Env env);
+
+}  // namespace lio

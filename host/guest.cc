@@ -1,0 +1,66 @@
+#include "guest.h"
+
+#include <initializer_list>
+
+namespace lio {
+
+Guest::Guest(napi_env env, napi_value memory, napi_value realloc) : env_(env) {
+  if (memory != nullptr) napi_create_reference(env, memory, 1, &memory_);
+  if (realloc != nullptr) napi_create_reference(env, realloc, 1, &realloc_);
+}
+
+Guest::~Guest() {
+  for (napi_ref reference : {memory_, realloc_, buffer_}) {
+    if (reference != nullptr) napi_delete_reference(env_, reference);
+  }
+}
+
+bool Guest::View(napi_env env, uint8_t** data, size_t* length) const {
+  napi_value buffer;
+  void* bytes = nullptr;
+  *length = 0;
+  if (buffer_ != nullptr && napi_get_reference_value(env, buffer_, &buffer) == napi_ok) {
+    napi_get_arraybuffer_info(env, buffer, &bytes, length);
+  }
+  // A memory that has grown leaves its old buffer detached, of length 0.
+  if (*length == 0) {
+    napi_value memory;
+    if (memory_ == nullptr || napi_get_reference_value(env, memory_, &memory) != napi_ok) return false;
+    if (napi_get_named_property(env, memory, "buffer", &buffer) != napi_ok) return false;
+    if (napi_get_arraybuffer_info(env, buffer, &bytes, length) != napi_ok) return false;
+    if (buffer_ != nullptr) napi_delete_reference(env, buffer_);
+    buffer_ = nullptr;
+    napi_create_reference(env, buffer, 1, &buffer_);
+  }
+  *data = static_cast<uint8_t*>(bytes);
+  return true;
+}
+
+uint8_t* Guest::At(napi_env env, uint32_t pointer, uint32_t count, size_t size) const {
+  uint8_t* data = nullptr;
+  size_t length = 0;
+  bool viewed = View(env, &data, &length);
+  // Of all types that cross, none that starts a list or an area is aligned to more than 4.
+  bool inside = pointer % 4 == 0 && pointer <= length && count <= (length - pointer) / size;
+  if (viewed && inside) return data + pointer;
+  napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "the component gave a pointer that is outside its memory");
+  return nullptr;
+}
+
+uint32_t Guest::Allocate(napi_env env, uint32_t count, size_t size) const {
+  napi_value realloc, undefined, result;
+  if (realloc_ == nullptr || napi_get_reference_value(env, realloc_, &realloc) != napi_ok) {
+    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "the component has no allocator");
+    return 0;
+  }
+  napi_value values[4];
+  const uint32_t numbers[4] = {0, 0, 4, static_cast<uint32_t>(count * size)};
+  for (int i = 0; i < 4; i++) napi_create_uint32(env, numbers[i], &values[i]);
+  napi_get_undefined(env, &undefined);
+  if (napi_call_function(env, undefined, realloc, 4, values, &result) != napi_ok) return 0;
+  uint32_t pointer = 0;
+  napi_get_value_uint32(env, result, &pointer);
+  return pointer;
+}
+
+}  // namespace lio

@@ -1,0 +1,427 @@
+// wit/epoll.wit for Linux: one system call per function, or one loop over a batch.
+//
+// Relies on epoll(7), and on epoll_pwait2(2) for timeouts below a millisecond where the kernel has it (since 5.11) and
+// no sandbox forbids it; else on ppoll(2) over the epoll descriptor, which takes nanoseconds too.
+
+#include <napi.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <ctime>
+#include <memory>
+#include <vector>
+
+#include "../addon.h"
+#include "../error_code.h"
+#include "../guest.h"
+
+namespace lio {
+namespace {
+
+constexpr uint32_t kMaxEvents = 1024;
+
+// What the canonical ABI lays out in the component's memory. Both ends are little-endian: Node runs on no other Linux
+// that has a WebAssembly of its own byte order.
+struct Change {
+  uint8_t operation;
+  uint8_t padding[3];
+  int32_t fd;
+  uint32_t mask;
+  uint32_t slot;
+  uint32_t generation;
+};
+static_assert(sizeof(Change) == 20, "the canonical ABI's layout");
+
+struct Event {
+  uint32_t mask;
+  uint32_t slot;
+  uint32_t generation;
+};
+static_assert(sizeof(Event) == 12, "the canonical ABI's layout");
+
+struct Failure {
+  uint32_t index;
+  ErrorCode error;
+};
+static_assert(sizeof(Failure) == 12, "the canonical ABI's layout");
+
+struct List {
+  uint32_t pointer;
+  uint32_t length;
+};
+
+/// result<u32, error-code>
+struct NumberResult {
+  uint32_t tag;
+  union {
+    uint32_t value;
+    ErrorCode error;
+  };
+};
+static_assert(sizeof(NumberResult) == 12, "the canonical ABI's layout");
+
+/// result<list<event>, wait-error>
+struct WaitResult {
+  uint32_t tag;
+  union {
+    List events;
+    struct {
+      uint32_t tag;
+      union {
+        List changes;
+        ErrorCode kernel;
+      };
+    } error;
+  };
+};
+static_assert(sizeof(WaitResult) == 16, "the canonical ABI's layout");
+
+constexpr uint32_t kOk = 0;
+constexpr uint32_t kError = 1;
+constexpr uint32_t kChangesRefused = 0;
+constexpr uint32_t kKernelRefused = 1;
+
+/// Descriptors by handle. A closed one leaves its place to the next.
+class Table {
+ public:
+  Table() = default;
+  ~Table() { CloseAll(); }
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  /// -1 for a handle that was not given out, which every system call answers with EBADF.
+  int Descriptor(uint32_t handle) const { return handle < descriptors_.size() ? descriptors_[handle] : -1; }
+
+  uint32_t Insert(int descriptor) {
+    auto place = std::find(descriptors_.begin(), descriptors_.end(), -1);
+    if (place == descriptors_.end()) place = descriptors_.insert(place, -1);
+    *place = descriptor;
+    return static_cast<uint32_t>(place - descriptors_.begin());
+  }
+
+  void Close(uint32_t handle) {
+    int descriptor = Descriptor(handle);
+    if (descriptor == -1) return;
+    descriptors_[handle] = -1;
+    close(descriptor);
+  }
+
+  void CloseAll() {
+    for (uint32_t handle = 0; handle < descriptors_.size(); handle++) Close(handle);
+  }
+
+ private:
+  std::vector<int> descriptors_;
+};
+
+/// All that one component instance holds.
+struct Tables {
+  Table epolls;
+  Table notifiers;
+};
+
+/// What a core function works on.
+struct Binding {
+  std::shared_ptr<Tables> tables;
+  Guest guest;
+};
+
+void WriteResult(napi_env env, const Guest& guest, uint32_t pointer, const NumberResult& result) {
+  uint8_t* area = guest.At(env, pointer, 1, sizeof result);
+  if (area != nullptr) memcpy(area, &result, sizeof result);
+}
+
+/// Tells a descriptor that was just made, or why it was not.
+void WriteCreated(napi_env env, const Guest& guest, uint32_t pointer, int descriptor, Table& table) {
+  NumberResult result{};
+  if (descriptor == -1) {
+    result.tag = kError;
+    result.error = ErrorCodeOf(errno);
+  } else {
+    result.value = table.Insert(descriptor);
+  }
+  WriteResult(env, guest, pointer, result);
+}
+
+napi_value Create(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  Binding& binding = arguments.Bound<Binding>();
+  // Before the instance is made, so that a bad pointer leaves nothing behind.
+  if (binding.guest.At(env, arguments.U32(0), 1, sizeof(NumberResult)) == nullptr) return nullptr;
+  WriteCreated(env, binding.guest, arguments.U32(0), epoll_create1(EPOLL_CLOEXEC), binding.tables->epolls);
+  return nullptr;
+}
+
+int ControlOne(int epoll, const Change& change) {
+  static constexpr int kOperations[] = {EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL};
+  if (change.operation >= std::size(kOperations)) return EINVAL;
+  epoll_event event{};
+  event.events = change.mask;
+  event.data.u64 = static_cast<uint64_t>(change.generation) << 32 | change.slot;
+  return epoll_ctl(epoll, kOperations[change.operation], change.fd, &event) == 0 ? 0 : errno;
+}
+
+/// Makes the changes; false if their pointer is bad. No system call is made then.
+bool Control(napi_env env, const Binding& binding, int epoll, uint32_t pointer, uint32_t length,
+             std::vector<Failure>& failures) {
+  const uint8_t* changes = binding.guest.At(env, pointer, length, sizeof(Change));
+  if (changes == nullptr) return false;
+  for (uint32_t index = 0; index < length; index++) {
+    Change change;
+    memcpy(&change, changes + index * sizeof change, sizeof change);
+    int number = ControlOne(epoll, change);
+    if (number != 0) failures.push_back({index, ErrorCodeOf(number)});
+  }
+  return true;
+}
+
+/// Gives a list to the component; false if its allocator or the memory it answered was no good.
+template <typename T>
+bool WriteList(napi_env env, const Guest& guest, const T* items, size_t count, List& list) {
+  list = {0, static_cast<uint32_t>(count)};
+  if (count == 0) return true;
+  list.pointer = guest.Allocate(env, list.length, sizeof(T));
+  bool threw = false;
+  napi_is_exception_pending(env, &threw);
+  if (threw) return false;
+  uint8_t* room = guest.At(env, list.pointer, list.length, sizeof(T));
+  if (room == nullptr) return false;
+  memcpy(room, items, count * sizeof(T));
+  return true;
+}
+
+napi_value ControlFunction(napi_env env, napi_callback_info info) {
+  Arguments<4> arguments(env, info);
+  Binding& binding = arguments.Bound<Binding>();
+  if (binding.guest.At(env, arguments.U32(3), 1, sizeof(List)) == nullptr) return nullptr;
+
+  int epoll = binding.tables->epolls.Descriptor(arguments.U32(0));
+  std::vector<Failure> failures;
+  if (!Control(env, binding, epoll, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
+
+  List list;
+  if (!WriteList(env, binding.guest, failures.data(), failures.size(), list)) return nullptr;
+  uint8_t* area = binding.guest.At(env, arguments.U32(3), 1, sizeof list);
+  if (area != nullptr) memcpy(area, &list, sizeof list);
+  return nullptr;
+}
+
+timespec Timespec(uint64_t nanoseconds) {
+  timespec time;
+  time.tv_sec = static_cast<time_t>(nanoseconds / 1'000'000'000);
+  time.tv_nsec = static_cast<long>(nanoseconds % 1'000'000'000);
+  return time;
+}
+
+/// epoll_pwait2, or -1 with ENOSYS where there is none.
+int PreciseWait(int epoll, epoll_event* events, int capacity, uint64_t nanoseconds) {
+#if defined(SYS_epoll_pwait2)
+  // By number, because the C library that this is built against may not know it yet. The kernel's timespec has 64 bits
+  // everywhere for this call, as time_t has on every platform that Node supports.
+  timespec time = Timespec(nanoseconds);
+  return static_cast<int>(syscall(SYS_epoll_pwait2, epoll, events, capacity, &time, nullptr, 0));
+#else
+  (void)epoll, (void)events, (void)capacity, (void)nanoseconds;
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+int WaitWithoutPwait2(int epoll, epoll_event* events, int capacity, uint64_t nanoseconds) {
+  pollfd readable{epoll, POLLIN, 0};
+  timespec time = Timespec(nanoseconds);
+  if (ppoll(&readable, 1, &time, nullptr) == -1) return -1;
+  return epoll_wait(epoll, events, capacity, 0);
+}
+
+int Wait(int epoll, epoll_event* events, int capacity, const uint64_t* nanoseconds) {
+  // An older kernel says ENOSYS; a seccomp filter that does not know the call says EPERM. Neither changes its mind.
+  static std::atomic<bool> has_pwait2{true};
+
+  if (nanoseconds == nullptr) return epoll_wait(epoll, events, capacity, -1);
+  if (*nanoseconds == 0) return epoll_wait(epoll, events, capacity, 0);
+  if (has_pwait2) {
+    int count = PreciseWait(epoll, events, capacity, *nanoseconds);
+    if (count != -1 || (errno != ENOSYS && errno != EPERM)) return count;
+    has_pwait2 = false;
+  }
+  return WaitWithoutPwait2(epoll, events, capacity, *nanoseconds);
+}
+
+/// The kernel's events as the component's. On x86-64 struct epoll_event is packed and the two are alike.
+void Translate(const epoll_event* from, int count, Event* to) {
+  for (int i = 0; i < count; i++) {
+    uint64_t data = from[i].data.u64;
+    to[i] = {from[i].events, static_cast<uint32_t>(data), static_cast<uint32_t>(data >> 32)};
+  }
+}
+
+napi_value WaitFunction(napi_env env, napi_callback_info info) {
+  Arguments<7> arguments(env, info);
+  Binding& binding = arguments.Bound<Binding>();
+  if (binding.guest.At(env, arguments.U32(6), 1, sizeof(WaitResult)) == nullptr) return nullptr;
+
+  int epoll = binding.tables->epolls.Descriptor(arguments.U32(0));
+  std::vector<Failure> failures;
+  if (!Control(env, binding, epoll, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
+
+  WaitResult result{};
+  if (!failures.empty()) {
+    result.tag = kError;
+    result.error.tag = kChangesRefused;
+    if (!WriteList(env, binding.guest, failures.data(), failures.size(), result.error.changes)) return nullptr;
+  } else {
+    epoll_event ready[kMaxEvents];
+    uint64_t nanoseconds = arguments.U64(5);
+    int capacity = static_cast<int>(std::min(arguments.U32(3), kMaxEvents));
+    int count = Wait(epoll, ready, capacity, arguments.U32(4) == 0 ? nullptr : &nanoseconds);
+    if (count == -1) {
+      result.tag = kError;
+      result.error.tag = kKernelRefused;
+      result.error.kernel = ErrorCodeOf(errno);
+    } else {
+      Event events[kMaxEvents];
+      Translate(ready, count, events);
+      if (!WriteList(env, binding.guest, events, count, result.events)) return nullptr;
+    }
+  }
+
+  uint8_t* area = binding.guest.At(env, arguments.U32(6), 1, sizeof result);
+  if (area != nullptr) memcpy(area, &result, sizeof result);
+  return nullptr;
+}
+
+napi_value DescriptorFunction(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments(env, info);
+  Binding& binding = arguments.Bound<Binding>();
+  int descriptor = binding.tables->epolls.Descriptor(arguments.U32(0));
+  NumberResult result{};
+  if (descriptor == -1) {
+    result.tag = kError;
+    result.error = ErrorCodeOf(EBADF);
+  } else {
+    result.value = static_cast<uint32_t>(descriptor);
+  }
+  WriteResult(env, binding.guest, arguments.U32(1), result);
+  return nullptr;
+}
+
+napi_value CloseFunction(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  arguments.Bound<Binding>().tables->epolls.Close(arguments.U32(0));
+  return nullptr;
+}
+
+napi_value CreateNotifier(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  Binding& binding = arguments.Bound<Binding>();
+  if (binding.guest.At(env, arguments.U32(0), 1, sizeof(NumberResult)) == nullptr) return nullptr;
+  int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  WriteCreated(env, binding.guest, arguments.U32(0), descriptor, binding.tables->notifiers);
+  return nullptr;
+}
+
+napi_value AttachNotifier(napi_env env, napi_callback_info info) {
+  Arguments<5> arguments(env, info);
+  Binding& binding = arguments.Bound<Binding>();
+  Change change{};
+  change.fd = binding.tables->notifiers.Descriptor(arguments.U32(0));
+  change.mask = EPOLLIN | EPOLLET;
+  change.slot = arguments.U32(2);
+  change.generation = arguments.U32(3);
+
+  NumberResult result{};
+  int number = ControlOne(binding.tables->epolls.Descriptor(arguments.U32(1)), change);
+  if (number != 0) {
+    result.tag = kError;
+    result.error = ErrorCodeOf(number);
+  }
+  WriteResult(env, binding.guest, arguments.U32(4), result);
+  return nullptr;
+}
+
+napi_value Notify(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  // Fails only if the counter is full, after 2^64 - 2 notifications, or the descriptor is -1: nothing to tell.
+  eventfd_write(arguments.Bound<Binding>().tables->notifiers.Descriptor(arguments.U32(0)), 1);
+  return nullptr;
+}
+
+napi_value CloseNotifier(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  arguments.Bound<Binding>().tables->notifiers.Close(arguments.U32(0));
+  return nullptr;
+}
+
+struct Function {
+  const char* name;
+  napi_callback callback;
+};
+
+constexpr Function kFunctions[] = {
+    {"create", Create},
+    {"control", ControlFunction},
+    {"wait", WaitFunction},
+    {"descriptor", DescriptorFunction},
+    {"close", CloseFunction},
+    {"createNotifier", CreateNotifier},
+    {"attachNotifier", AttachNotifier},
+    {"notify", Notify},
+    {"closeNotifier", CloseNotifier},
+};
+
+/// The JavaScript object that holds a table: `NativeKernel` in src/native.ts.
+class Kernel : public Napi::ObjectWrap<Kernel> {
+ public:
+  explicit Kernel(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<Kernel>(info), tables_(std::make_shared<Tables>()) {}
+
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "EpollKernel",
+                       {InstanceAccessor<&Kernel::Functions>("functions"), InstanceMethod<&Kernel::Bind>("bind"),
+                        InstanceMethod<&Kernel::Close>("close")});
+  }
+
+ private:
+  Napi::Value Functions(const Napi::CallbackInfo& info) {
+    Napi::Array names = Napi::Array::New(info.Env());
+    for (const Function& function : kFunctions) names[names.Length()] = Napi::String::New(info.Env(), function.name);
+    return names;
+  }
+
+  Napi::Value Bind(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    std::string name = info[0].ToString();
+    for (const Function& function : kFunctions) {
+      if (name != function.name) continue;
+      // Functions whose types need none get neither memory nor allocator.
+      napi_value memory = info[1].IsObject() ? static_cast<napi_value>(info[1]) : nullptr;
+      napi_value realloc = info[2].IsFunction() ? static_cast<napi_value>(info[2]) : nullptr;
+      std::unique_ptr<Binding> binding(new Binding{tables_, Guest(env, memory, realloc)});
+      return Napi::Value(env, lio::Bind(env, function.name, function.callback, std::move(binding)));
+    }
+    Napi::TypeError::New(env, "epoll has no function " + name).ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+
+  void Close(const Napi::CallbackInfo&) {
+    tables_->epolls.CloseAll();
+    tables_->notifiers.CloseAll();
+  }
+
+  std::shared_ptr<Tables> tables_;
+};
+
+}  // namespace
+
+Napi::Function EpollKernel(Napi::Env env) {
+  return Kernel::Define(env);
+}
+
+}  // namespace lio

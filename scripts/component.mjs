@@ -1,0 +1,122 @@
+/**
+ * From `assembly/` and `wit/` to a component and its JavaScript, once for each kernel in `assembly/kernels/`.
+ *
+ *   dist/<kernel>.component.wasm        the component, for any component host
+ *   dist/component/<kernel>/            what jco makes of it: core modules, JavaScript and types
+ */
+import { componentEmbed, componentNew, componentWit, transpile } from "@bytecodealliance/jco";
+import asc from "assemblyscript/asc";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import WitExports from "./wit-exports.mjs";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const MOST_BYTES = 32 * 1024;
+
+/** The kernels that there are: one file each. */
+async function kernels() {
+  const files = await readdir(join(root, "assembly/kernels"));
+  return files.map((file) => basename(file, ".ts")).sort();
+}
+
+/** Compiles AssemblyScript; `replaced` gives other texts for files of `assembly/`. */
+export async function compile(entry, replaced = {}, options = []) {
+  let wasm;
+  const { error, stderr } = await asc.main(
+    [
+      entry,
+      "--outFile",
+      "core.wasm",
+      "--runtime",
+      "stub",
+      "--use",
+      "abort=assembly/abi/abort/abort",
+      "--optimizeLevel",
+      "3",
+      "--shrinkLevel",
+      "0",
+      "--converge",
+      "--noAssert",
+      ...options,
+    ],
+    {
+      readFile: async (name, base) => replaced[name] ?? readFile(join(base, name), "utf8").catch(() => null),
+      writeFile: (name, content) => void (wasm = content),
+      listFiles: () => [],
+      transforms: [new WitExports()],
+    },
+  );
+  if (error) throw new Error(`${entry} does not compile:\n${stderr}`);
+  return wasm;
+}
+
+/** All of `wit/` as one source; the package is named in the first file. */
+async function witSource() {
+  const files = (await readdir(join(root, "wit"))).filter((file) => file !== "types.wit").sort();
+  const texts = ["types.wit", ...files].map((file) => readFile(join(root, "wit", file), "utf8"));
+  return (await Promise.all(texts)).join("\n");
+}
+
+/** Fails if the component of a kernel imports anything but the kernel, the clock and the types they speak in. */
+async function checkImports(component, kernel) {
+  const wit = await componentWit(component);
+  const imports = [...wit.matchAll(/^\s*import (.*);$/gm)].map(([, name]) => name);
+  const allowed = ["types", "clock", kernel].map((name) => `lio:poller/${name}@0.1.0`);
+  const others = imports.filter((name) => !allowed.includes(name));
+  if (others.length > 0 || imports.length === 0) {
+    throw new Error(`${kernel}: the component may import ${allowed.join(", ")} only. Its WIT:\n${wit}`);
+  }
+  return wit;
+}
+
+export async function buildComponent(kernel) {
+  const source = `export * from "./kernels/${kernel}";\n`;
+  const core = await compile("assembly/index.ts", { "assembly/kernel.ts": source });
+  const embedded = await componentEmbed({ binary: core, witSource: await witSource(), world: `${kernel}-poller` });
+  const component = await componentNew(embedded, []);
+  const wit = await checkImports(component, kernel);
+  if (component.length > MOST_BYTES) {
+    throw new Error(`${kernel}: the component has ${component.length} bytes, more than ${MOST_BYTES}`);
+  }
+  const { files } = await transpile(component, {
+    name: kernel,
+    instantiation: "sync",
+    importBindings: "hybrid",
+    validLiftingOptimization: true,
+    nodejsCompat: false,
+    map: {},
+  });
+  return { core, component, wit, files };
+}
+
+/**
+ * The types that jco generates take WebAssembly's from the DOM's, which a program on Node need not have. These two
+ * names are all that they use of it.
+ */
+const WEBASSEMBLY_TYPES = `declare namespace WebAssembly {
+  interface Module {}
+  interface Instance { readonly exports: Record<string, any> }
+}
+`;
+
+async function write(path, content) {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+}
+
+export async function buildComponents() {
+  for (const kernel of await kernels()) {
+    const { core, component, files } = await buildComponent(kernel);
+    const folder = join(root, "dist/component", kernel);
+    await rm(folder, { recursive: true, force: true });
+    await write(join(root, `dist/${kernel}.component.wasm`), component);
+    for (const [name, content] of Object.entries(files)) {
+      const isRoot = name === `${kernel}.d.ts`;
+      await write(join(folder, name), isRoot ? WEBASSEMBLY_TYPES + Buffer.from(content).toString() : content);
+    }
+    console.log(`${kernel}: core module ${core.length} bytes, component ${component.length} bytes`);
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildComponents();

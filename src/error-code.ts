@@ -1,0 +1,94 @@
+/** The `error-code` variant of `wit/types.wit`: from the component's memory, or from jco, to Node's names. */
+import { getSystemErrorName } from "node:util";
+import type { Instance } from "./component.js";
+import { namedError, type PollerError } from "./errors.js";
+
+/** The tags' Node names, in the order of the variant; `other` comes after them. */
+const NAMES = [
+  "EBADF",
+  "EEXIST",
+  "ENOENT",
+  "EPERM",
+  "EACCES",
+  "EINVAL",
+  "ENOMEM",
+  "ENOSPC",
+  "EMFILE",
+  "ENFILE",
+  "ELOOP",
+  "EINTR",
+  "ENOTSUP",
+  "ENOSYS",
+  "EFAULT",
+  "EPIPE",
+  "ENOTSOCK",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ETIMEDOUT",
+] as const;
+
+/** jco's names of the tags, in the same order. */
+const TAGS = [
+  "bad-descriptor",
+  "already-exists",
+  "not-found",
+  "not-permitted",
+  "access-denied",
+  "invalid-argument",
+  "out-of-memory",
+  "no-space",
+  "too-many-descriptors",
+  "file-table-full",
+  "loop",
+  "interrupted",
+  "not-supported",
+  "no-system-call",
+  "bad-address",
+  "broken-pipe",
+  "not-a-socket",
+  "connection-refused",
+  "connection-reset",
+  "timed-out",
+] as const;
+
+/** An error code: its tag, and the number that only `other` has. */
+export interface ErrorCode {
+  readonly tag: number;
+  readonly number: number;
+}
+
+/** Reads an error code from the component's memory, whose views must be fresh. */
+export function errorCodeAt(instance: Instance, at: number): ErrorCode {
+  return { tag: instance.bytes[at] as number, number: (instance.words[(at >> 2) + 1] as number) | 0 };
+}
+
+/** Node's name of an error code. */
+export function codeOf({ tag, number }: ErrorCode): string {
+  return NAMES[tag] ?? otherName(number);
+}
+
+function otherName(number: number): string {
+  // Node refuses numbers that it has no name for.
+  try {
+    return getSystemErrorName(-number);
+  } catch {
+    return `E${number}`;
+  }
+}
+
+/** The error to throw for an error code. */
+export function errorOf(code: ErrorCode, syscall: string): PollerError {
+  return namedError(codeOf(code), syscall);
+}
+
+/** Runs a call of jco's, and throws what it throws as a `PollerError`. */
+export function rethrowLifted<T>(syscall: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    const payload = (error as { payload?: { tag?: string; val?: number } }).payload;
+    if (payload?.tag === undefined) throw error;
+    const tag = (TAGS as readonly string[]).indexOf(payload.tag);
+    throw errorOf({ tag: tag === -1 ? TAGS.length : tag, number: payload.val ?? 0 }, syscall);
+  }
+}

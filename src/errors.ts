@@ -1,0 +1,102 @@
+/**
+ * The errors that this package throws, and the only place that makes them.
+ *
+ * A failed system call is a {@link PollerError} that carries what Node's own system errors carry. A wrong argument is
+ * Node's `TypeError` or `RangeError`, with Node's codes.
+ */
+import { constants } from "node:os";
+import { getSystemErrorName } from "node:util";
+
+/** Codes of failures that are not the kernel's. */
+export type PollerErrorCode =
+  | "ERR_POLLER_ADDON"
+  | "ERR_POLLER_BUSY"
+  | "ERR_POLLER_CLOSED"
+  | "ERR_POLLER_TRAPPED"
+  | "ERR_POLLER_UNSUPPORTED";
+
+/** An operation that failed, by the kernel's word or because of the poller's state. */
+export class PollerError extends Error {
+  override readonly name = "PollerError";
+
+  /** The kernel's error as Node spells it, such as `"EBADF"`, or an `ERR_POLLER_…` code. */
+  readonly code: string;
+
+  /** Node's negative error number, or `undefined` if the failure is not the kernel's. */
+  readonly errno: number | undefined;
+
+  /** The operation that failed, such as `"add"`. */
+  readonly syscall: string | undefined;
+
+  constructor(message: string, code: string, errno?: number, syscall?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.errno = errno;
+    this.syscall = syscall;
+  }
+}
+
+/** A failure that is not the kernel's. */
+export function pollerError(code: PollerErrorCode, message: string, options?: ErrorOptions): PollerError {
+  return new PollerError(message, code, undefined, undefined, options);
+}
+
+/** A failed system call, by its positive error number. */
+export function systemError(errno: number, syscall: string, detail?: string): PollerError {
+  return describe(nameOf(errno), -errno, syscall, detail);
+}
+
+/** A failed system call, by the name of its error. */
+export function namedError(code: string, syscall: string, detail?: string): PollerError {
+  const number = (constants.errno as Record<string, number>)[code];
+  return describe(code, number === undefined ? undefined : -number, syscall, detail);
+}
+
+function describe(code: string, errno: number | undefined, syscall: string, detail: string | undefined): PollerError {
+  const message = detail === undefined ? `${syscall}: ${code}` : `${syscall}: ${code}, ${detail}`;
+  return new PollerError(message, code, errno, syscall);
+}
+
+function nameOf(errno: number): string {
+  // Node refuses numbers that it has no name for.
+  try {
+    return getSystemErrorName(-errno);
+  } catch {
+    return `E${errno}`;
+  }
+}
+
+/** An argument of the wrong type: Node's `ERR_INVALID_ARG_TYPE`. */
+export function invalidType(name: string, expected: string, actual: unknown): TypeError {
+  const message = `The "${name}" argument must be ${expected}. Received ${received(actual)}`;
+  return Object.assign(new TypeError(message), { code: "ERR_INVALID_ARG_TYPE" });
+}
+
+/** An argument of the right type with a value that cannot be: Node's `ERR_OUT_OF_RANGE`. */
+export function outOfRange(name: string, expected: string, actual: unknown): RangeError {
+  const message = `The value of "${name}" is out of range. It must be ${expected}. Received ${received(actual)}`;
+  return Object.assign(new RangeError(message), { code: "ERR_OUT_OF_RANGE" });
+}
+
+/** An argument of the right type that names none of the choices: Node's `ERR_INVALID_ARG_VALUE`. */
+export function invalidValue(name: string, expected: string, actual: unknown): TypeError {
+  const message = `The "${name}" argument must be ${expected}. Received ${received(actual)}`;
+  return Object.assign(new TypeError(message), { code: "ERR_INVALID_ARG_VALUE" });
+}
+
+function received(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value);
+    case "bigint":
+      return `${value}n`;
+    case "number":
+    case "boolean":
+    case "undefined":
+      return String(value);
+    case "object":
+      return value === null ? "null" : "an object";
+    default:
+      return `a ${typeof value}`;
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The events of a wait, read where the component wrote them.
+ *
+ * Layout: the `event` record of `wit/poller.wit` as the canonical ABI stores it, 32 bytes.
+ *
+ *    0  key       8  bytes      16  readiness (1 byte)      20  1 if there is an error      24  its tag      28  its number
+ */
+import type { Instance, LiftedEvents, Resource } from "./component.js";
+import { codeOf, errorCodeAt, rethrowLifted } from "./error-code.js";
+import { invalidType, outOfRange, pollerError } from "./errors.js";
+import type { Kernel } from "./kernel.js";
+
+/** A key: any u64. A number where it is a safe integer, else a bigint, whichever way it was given. */
+export type Key = number | bigint;
+
+/** Something that happened to one registration. */
+export interface ReadyEvent {
+  /** The registration's key. */
+  readonly key: Key;
+  /** A read will not block. Only if it was asked for. */
+  readonly readable: boolean;
+  /** A write will not block. Only if it was asked for. */
+  readonly writable: boolean;
+  /** Exceptional data is there. Only if it was asked for. */
+  readonly priority: boolean;
+  /** The peer will send no more. */
+  readonly readClosed: boolean;
+  /** Both directions have ended, where the kernel can tell. */
+  readonly hangUp: boolean;
+  /** An error is pending on the descriptor, or the kernel refused to arm the registration again. */
+  readonly error: boolean;
+  /** The error's code, such as `"EBADF"`, where it is known without consuming it. */
+  readonly errorCode: string | undefined;
+  /** How many bytes can be read or written, where the kernel tells; else 0. */
+  readonly bytes: number;
+}
+
+const READABLE = 1;
+const WRITABLE = 2;
+const PRIORITY = 4;
+const READ_CLOSED = 8;
+const HANG_UP = 16;
+const ERROR = 32;
+
+const EVENT_BYTES = 32;
+const MOST_EVENTS = 2 ** 26;
+
+/** Joins the two words of a u64: a number where it is a safe integer, else a bigint. */
+function joined(low: number, high: number): Key {
+  if (high === 0) return low;
+  return high < 2 ** 21 ? high * 2 ** 32 + low : (BigInt(high) << 32n) | BigInt(low);
+}
+
+/** The event that iteration is at. It is the same object for every event: copy what is to be kept. */
+class Cursor implements ReadyEvent {
+  readonly #instance: Instance;
+  #offset = 0;
+  // The loop's body may make memory grow, so what nearly every loop reads is read before.
+  #low = 0;
+  #high = 0;
+  #readiness = 0;
+
+  constructor(instance: Instance) {
+    this.#instance = instance;
+  }
+
+  moveTo(offset: number): void {
+    const { words } = this.#instance;
+    this.#offset = offset;
+    this.#low = words[offset >> 2] as number;
+    this.#high = words[(offset >> 2) + 1] as number;
+    this.#readiness = words[(offset >> 2) + 4] as number;
+  }
+
+  get key(): Key {
+    return joined(this.#low, this.#high);
+  }
+  get readable(): boolean {
+    return (this.#readiness & READABLE) !== 0;
+  }
+  get writable(): boolean {
+    return (this.#readiness & WRITABLE) !== 0;
+  }
+  get priority(): boolean {
+    return (this.#readiness & PRIORITY) !== 0;
+  }
+  get readClosed(): boolean {
+    return (this.#readiness & READ_CLOSED) !== 0;
+  }
+  get hangUp(): boolean {
+    return (this.#readiness & HANG_UP) !== 0;
+  }
+  get error(): boolean {
+    return (this.#readiness & ERROR) !== 0;
+  }
+  get errorCode(): string | undefined {
+    this.#instance.refresh();
+    const at = this.#offset + 20;
+    return this.#instance.bytes[at] === 0 ? undefined : codeOf(errorCodeAt(this.#instance, at + 4));
+  }
+  get bytes(): number {
+    this.#instance.refresh();
+    const { words } = this.#instance;
+    return Number(joined(words[(this.#offset >> 2) + 2] as number, words[(this.#offset >> 2) + 3] as number));
+  }
+}
+
+/** Where the events of one instance lie. */
+interface Room {
+  readonly instance: Instance;
+  readonly resource: Resource<LiftedEvents>;
+  readonly first: number;
+  readonly cursor: Cursor;
+}
+
+/** For the poller: where a wait's events go, and how many came. */
+export let roomFor: (events: Events, kernel: Kernel, instance: Instance) => number;
+export let setLength: (events: Events, length: number) => void;
+
+/**
+ * Room for the events of a wait, to be used again and again.
+ *
+ * It belongs to the kernel of the first poller that waits with it. What it holds stands until the next wait with it;
+ * other waits, and closing the poller, leave it alone.
+ *
+ * @example
+ * const events = new Events(256);
+ * poller.wait(events);
+ * for (const event of events) if (event.readable) read(event.key);
+ */
+export class Events implements Iterable<ReadyEvent> {
+  /** How many events there is room for. */
+  readonly capacity: number;
+
+  #length = 0;
+  #room: Room | undefined;
+  #kernel: Kernel | undefined;
+
+  static {
+    roomFor = (events, kernel, instance) => events.#roomFor(kernel, instance);
+    setLength = (events, length) => {
+      events.#length = length;
+    };
+  }
+
+  /**
+   * @param capacity how many events one wait may report: an integer from 0 to 2^26. With 0, waiting fails with `EINVAL`.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError `ERR_OUT_OF_RANGE`
+   */
+  constructor(capacity = 1024) {
+    if (typeof capacity !== "number") throw invalidType("capacity", "of type number", capacity);
+    if (!Number.isInteger(capacity) || capacity < 0 || capacity > MOST_EVENTS) {
+      throw outOfRange("capacity", `an integer >= 0 and <= ${MOST_EVENTS}`, capacity);
+    }
+    this.capacity = capacity;
+  }
+
+  /** How many events the last wait brought. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /**
+   * Goes through the events without copying any: each step yields the same object, which stands for the next event.
+   * Keep values of it, not the object.
+   */
+  [Symbol.iterator](): IterableIterator<ReadyEvent> {
+    const room = this.#room;
+    if (room === undefined || this.#length === 0) return [][Symbol.iterator]();
+    room.instance.refresh();
+    const { cursor, instance } = room;
+    const step: { done: boolean; value: Cursor } = { done: false, value: cursor };
+    const end = room.first + this.#length * EVENT_BYTES;
+    let offset = room.first;
+    const iterator = {
+      next(): IteratorResult<ReadyEvent> {
+        if (offset === end) return { done: true, value: undefined };
+        if (instance.words.length === 0) instance.refresh();
+        cursor.moveTo(offset);
+        offset += EVENT_BYTES;
+        return step as IteratorYieldResult<ReadyEvent>;
+      },
+      [Symbol.iterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  /** The events as plain objects that can be kept. */
+  toArray(): ReadyEvent[] {
+    return Array.from(this, (event) => ({
+      key: event.key,
+      readable: event.readable,
+      writable: event.writable,
+      priority: event.priority,
+      readClosed: event.readClosed,
+      hangUp: event.hangUp,
+      error: event.error,
+      errorCode: event.errorCode,
+      bytes: event.bytes,
+    }));
+  }
+
+  #roomFor(kernel: Kernel, instance: Instance): number {
+    const room = this.#room;
+    if (room?.instance === instance) return room.resource.representation;
+    if (this.#kernel !== undefined && this.#kernel !== kernel) {
+      throw pollerError("ERR_POLLER_UNSUPPORTED", "These Events belong to the pollers of another kernel");
+    }
+    // An instance that trapped took its room along; the next one makes new room.
+    const resource = rethrowLifted("wait", () => instance.createEvents(this.capacity));
+    instance.refresh();
+    const first = instance.words[instance.read(resource.representation) >> 2] as number;
+    this.#room = { instance, resource, first, cursor: new Cursor(instance) };
+    this.#kernel = kernel;
+    return resource.representation;
+  }
+}
+

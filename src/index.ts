@@ -1,0 +1,21 @@
+/** I/O readiness polling: see {@link Poller}. */
+export { PollerError, type PollerErrorCode } from "./errors.js";
+export { Events, type Key, type ReadyEvent } from "./events.js";
+export { Interest, type Mode } from "./interest.js";
+export type {
+  CanonicalOptions,
+  CoreFunction,
+  ImportedFunction,
+  Kernel,
+  KernelName,
+  OpenKernel,
+} from "./kernel.js";
+export { platformKernels } from "./platform.js";
+export {
+  type Change,
+  Poller,
+  type PollerOptions,
+  type PollerStats,
+  type RegistrationOptions,
+  type WaitOptions,
+} from "./poller.js";

@@ -1,0 +1,46 @@
+/**
+ * What a kernel must offer so that a component can be instantiated on it: the platform's own, the simulated ones, and
+ * any other that a program brings.
+ */
+import type { ComponentName } from "./components.js";
+
+/** The names of the kernels that there is a component for. */
+export type KernelName = ComponentName;
+
+/** A kernel to poll with. Pollers on the same object share a component instance. */
+export interface Kernel {
+  /** Which component speaks to it: `wit/<name>.wit` says what it must offer. */
+  readonly name: KernelName;
+
+  /** Opens the kernel for one component instance, which gets a table of handles of its own. */
+  open(): OpenKernel;
+}
+
+/** One component instance's hold on a kernel. */
+export interface OpenKernel {
+  /** The interfaces that the component's world imports, by their WIT names, such as `epoll` and `clock`. */
+  readonly imports: Readonly<Record<string, Readonly<Record<string, ImportedFunction>>>>;
+
+  /** Closes everything that the instance still holds. Called after a trap; calling it twice does no harm. */
+  close(): void;
+}
+
+/** What jco hands to an import that brings its own core function: only what the function's type needs. */
+export interface CanonicalOptions {
+  readonly memory?: { readonly buffer: ArrayBuffer };
+  readonly realloc?: (oldPointer: number, oldSize: number, alignment: number, newSize: number) => number;
+}
+
+/** A core function: the canonical ABI's flat integers in and out. */
+export type CoreFunction = (...flat: never[]) => number | bigint | void;
+
+/** jco's name for an import's own core function. See "Optimized Host Bindings" in its documentation. */
+export const cabiLower: unique symbol = Symbol.for("cabiLower") as never;
+
+/**
+ * An imported function. Without a core function jco lifts its arguments and lowers its results, which costs
+ * microseconds a call; with one, the component calls it directly.
+ */
+export type ImportedFunction = ((...lifted: never[]) => unknown) & {
+  readonly [cabiLower]?: (options: CanonicalOptions) => CoreFunction;
+};

@@ -1,0 +1,69 @@
+/** Loads the native addon. Nothing else in this package touches the binary. */
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { pollerError } from "./errors.js";
+import type { CanonicalOptions, CoreFunction } from "./kernel.js";
+
+/** One instance's table of kernel handles, with the core functions that use it. */
+export interface NativeKernel {
+  /** The functions that `bind` knows, by their WIT names in camel case. */
+  readonly functions: readonly string[];
+  /** Makes the core function of that name for an instance with this memory. */
+  bind(name: string, memory: CanonicalOptions["memory"], realloc: CanonicalOptions["realloc"]): CoreFunction;
+  /** Closes every handle of the table. */
+  close(): void;
+}
+
+/**
+ * The descriptor helpers: see `host/io.cc`. Each returns a count, a descriptor or zero, or a negative error number; an
+ * argument of the wrong type or range is `-EINVAL`. None throws, and none looks at more than its own safety: `io.ts`
+ * checks the arguments.
+ *
+ * An address is a host and its port, or the path of a Unix socket with the port -1.
+ */
+export interface NativeIo {
+  /** Puts the read end and the write end into the first two places of `pair`. */
+  pipe(pair: Int32Array): number;
+  /** Puts both ends into the first two places of `pair`. */
+  socketpair(datagram: boolean, pair: Int32Array): number;
+  eventfd(initial: number): number;
+  listen(hostOrPath: string, port: number, backlog: number): number;
+  /** Sets `host` and `port`, or `path`, on `into`. */
+  localAddress(fd: number, into: object): number;
+  accept(fd: number): number;
+  connect(hostOrPath: string, port: number): number;
+  /** The error number that was pending, positive, or zero. */
+  pendingError(fd: number): number;
+  read(fd: number, buffer: Uint8Array, offset: number, length: number): number;
+  write(fd: number, buffer: Uint8Array, offset: number, length: number): number;
+  /** `how` is 0 for reading, 1 for writing, 2 for both. */
+  shutdown(fd: number, how: number): number;
+  setNonBlocking(fd: number, enabled: boolean): number;
+  dup(fd: number): number;
+  dupOnto(fd: number, onto: number): number;
+  close(fd: number): number;
+}
+
+export interface NativeAddon {
+  /** The kernels of this platform, by name; the first is the one to use. */
+  readonly kernels: Readonly<Record<string, new () => NativeKernel>>;
+  readonly io: NativeIo;
+}
+
+function load(): NativeAddon {
+  const require = createRequire(import.meta.url);
+  const root = dirname(dirname(fileURLToPath(import.meta.url)));
+  try {
+    return require("node-gyp-build")(root) as NativeAddon;
+  } catch (cause) {
+    throw pollerError(
+      "ERR_POLLER_ADDON",
+      `lio-poller has no native addon for ${process.platform}-${process.arch}. ` +
+        `Run "npm rebuild lio-poller" with a C++ compiler installed.`,
+      { cause },
+    );
+  }
+}
+
+export const native: NativeAddon = load();

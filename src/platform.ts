@@ -1,0 +1,56 @@
+/** The platform's own kernel, through the native addon. */
+import { components } from "./components.js";
+import { pollerError } from "./errors.js";
+import { cabiLower, type ImportedFunction, type Kernel, type KernelName, type OpenKernel } from "./kernel.js";
+import { native, type NativeKernel } from "./native.js";
+
+class PlatformKernel implements Kernel {
+  constructor(
+    readonly name: KernelName,
+    readonly create: new () => NativeKernel,
+  ) {}
+
+  open(): OpenKernel {
+    const kernel = new this.create();
+    const functions = kernel.functions.map((name) => [name, imported(kernel, name)] as const);
+    return {
+      imports: { [this.name]: Object.fromEntries(functions), clock: { now: monotonic } },
+      close: () => kernel.close(),
+    };
+  }
+}
+
+/** A function of the addon, which the component calls without anything between. */
+function imported(kernel: NativeKernel, name: string): ImportedFunction {
+  const lifted = (): never => {
+    throw new Error(`${name} has a core function only`);
+  };
+  return Object.assign(lifted, {
+    [cabiLower]: ({ memory, realloc }: Parameters<NonNullable<ImportedFunction[typeof cabiLower]>>[0]) =>
+      kernel.bind(name, memory, realloc),
+  });
+}
+
+const monotonic: ImportedFunction = Object.assign(() => process.hrtime.bigint(), {
+  [cabiLower]: () => process.hrtime.bigint,
+});
+
+const kernels = new Map<string, Kernel>();
+for (const [name, create] of Object.entries(native.kernels)) {
+  if (name in components) kernels.set(name, new PlatformKernel(name as KernelName, create));
+}
+
+/** The names of the kernels that this platform has; the first is the one that is used unless another is asked for. */
+export const platformKernels: readonly string[] = [...kernels.keys()];
+
+/** The platform's kernel of that name, or its first one. @throws PollerError `ERR_POLLER_UNSUPPORTED` if it has none. */
+export function platformKernel(name: string | undefined): Kernel {
+  const kernel = name === undefined ? kernels.values().next().value : kernels.get(name);
+  if (kernel !== undefined) return kernel;
+  const there = platformKernels.length === 0 ? "no kernel" : platformKernels.join(", ");
+  const wanted = name === undefined ? "a kernel to poll with" : `the kernel "${name}"`;
+  throw pollerError(
+    "ERR_POLLER_UNSUPPORTED",
+    `${process.platform}-${process.arch} does not have ${wanted}; it has ${there}`,
+  );
+}

@@ -1,0 +1,462 @@
+/**
+ * The poller's face: checks what it is given, then asks the component. Nothing about readiness is decided here.
+ */
+import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, TRAPPED } from "./component.js";
+import { errorCodeAt, errorOf, rethrowLifted } from "./error-code.js";
+import { invalidType, invalidValue, outOfRange, pollerError, type PollerError } from "./errors.js";
+import { Events, type Key, roomFor, setLength } from "./events.js";
+import { ANY_INTEREST, type Interest, type Mode, MODES } from "./interest.js";
+import type { Kernel, KernelName } from "./kernel.js";
+import { platformKernel } from "./platform.js";
+
+export interface PollerOptions {
+  /** A kernel of this platform by its name, or a kernel object such as a simulated one. Default: the platform's. */
+  readonly kernel?: KernelName | Kernel;
+}
+
+export interface RegistrationOptions {
+  /** How often one state of readiness is reported. Default: `"oneshot"`; for `modify`, as before. */
+  readonly mode?: Mode;
+}
+
+export interface WaitOptions {
+  /** Milliseconds, with fractions; 0 does not block. Default, and with `Infinity`: for ever. */
+  readonly timeout?: number;
+}
+
+/** One change of a batch: see {@link Poller.apply}. */
+export type Change =
+  | { readonly op: "add"; readonly fd: number; readonly key: Key; readonly interest: Interest; readonly mode?: Mode }
+  | { readonly op: "modify"; readonly fd: number; readonly key: Key; readonly interest: Interest; readonly mode?: Mode }
+  | { readonly op: "delete"; readonly fd: number };
+
+/** Counts since the poller was created: see {@link Poller.stats}. */
+export interface PollerStats {
+  /** Calls of `wait`. */
+  readonly waits: number;
+  /** Events reported. */
+  readonly events: number;
+  /** Times that the kernel was asked to wait. */
+  readonly kernelWaits: number;
+  /** Changes that were sent to the kernel; on epoll, each is a system call. */
+  readonly changes: number;
+  /** Of those, the ones that only armed again, or disarmed what was not armed again in time. */
+  readonly rearmsMade: number;
+  /** Times that arming again needed no system call. */
+  readonly rearmsLeftOut: number;
+  /** Times that the kernel object was replaced, because a closed descriptor kept reporting through a duplicate. */
+  readonly rebuilds: number;
+  /** Registrations that stand now. */
+  readonly registrations: number;
+}
+
+const CHANGE_BYTES = 32;
+const FAILURE_BYTES = 12;
+const CHANGES_PER_CALL = 1024;
+const LONGEST_TIMEOUT = 2n ** 64n - 1n;
+
+/**
+ * A set of registered descriptors, and the wait for any of them to become ready.
+ *
+ * A poller belongs to the thread that made it. Everything is synchronous, and only {@link Poller.wait} blocks.
+ *
+ * Every method throws a {@link PollerError} with code `ERR_POLLER_CLOSED` after `close`, `ERR_POLLER_BUSY` while a call
+ * of a poller on the same kernel runs (from inside a kernel written in JavaScript), and `ERR_POLLER_TRAPPED` once the
+ * component has failed; `close` throws none of them.
+ */
+export class Poller implements Disposable {
+  readonly #kernel: Kernel;
+  readonly #instance: Instance;
+  #representation: number;
+  #lifted: LiftedPoller | undefined;
+
+  /**
+   * @throws PollerError `EMFILE`, `ENFILE`, `ENOMEM`; `ERR_POLLER_UNSUPPORTED` if the platform has no such kernel
+   * @throws TypeError `ERR_INVALID_ARG_TYPE`
+   */
+  constructor(options?: PollerOptions) {
+    this.#kernel = kernelOf(options);
+    this.#instance = instanceFor(this.#kernel);
+    if (this.#instance.state === BUSY) throw busy();
+    const { lifted, representation } = this.#liftedCall("create", () => this.#instance.createPoller());
+    this.#lifted = lifted;
+    this.#representation = representation;
+  }
+
+  /**
+   * Registers a descriptor, armed. The verdict is the kernel's.
+   *
+   * @param fd the descriptor. The poller neither owns nor closes it
+   * @param key what its events will bear: any u64
+   * @param interest what to watch for: {@link Interest}'s numbers, joined with `|`
+   * @throws PollerError `EEXIST` if it is registered, `EBADF` if it is not open, `EPERM` if this kind of file cannot be
+   * polled, `ENOSPC`, `ENOMEM`; nothing is registered then
+   * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
+   */
+  add(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
+    const instance = this.#idle();
+    checkFd(fd);
+    checkInterest(interest);
+    const word = wordOf(key);
+    const mode = modeOf(options);
+    let area: number;
+    instance.state = BUSY;
+    try {
+      area = instance.add(this.#representation, fd, word, interest, mode === KEEP ? 0 : mode);
+    } catch (cause) {
+      throw instance.trapped(cause);
+    }
+    instance.state = IDLE;
+    if (instance.bytes[area] !== 0) throwIfFailed(instance, area, "add", fd);
+  }
+
+  /**
+   * Replaces key, interest and, if given, mode of a registration, and arms it again.
+   *
+   * Arming again is free if it comes before the next wait. If it comes later it goes down with the next wait, and the
+   * kernel's refusal, should there be one, comes as an event with `error` and `errorCode`. So a descriptor that was
+   * closed in the meantime is not always noticed here.
+   *
+   * @throws PollerError `ENOENT` if it is not registered, `EBADF` if the kernel was asked and it is not open; the
+   * registration is as before then
+   * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
+   */
+  modify(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
+    const instance = this.#idle();
+    checkFd(fd);
+    checkInterest(interest);
+    const word = wordOf(key);
+    const mode = modeOf(options);
+    let area: number;
+    instance.state = BUSY;
+    try {
+      area = instance.modify(this.#representation, fd, word, interest, mode === KEEP ? 0 : 1, mode);
+    } catch (cause) {
+      throw instance.trapped(cause);
+    }
+    instance.state = IDLE;
+    if (instance.bytes[area] !== 0) throwIfFailed(instance, area, "modify", fd);
+  }
+
+  /**
+   * Ends a registration, in the kernel too. No event of it is reported afterwards. A descriptor that was closed while
+   * registered is deleted once with success.
+   *
+   * @throws PollerError `ENOENT` if it is not registered, `EBADF` if it is below 0
+   * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  delete(fd: number): void {
+    const instance = this.#idle();
+    checkFd(fd);
+    let area: number;
+    instance.state = BUSY;
+    try {
+      area = instance.delete(this.#representation, fd);
+    } catch (cause) {
+      throw instance.trapped(cause);
+    }
+    instance.state = IDLE;
+    if (instance.bytes[area] !== 0) throwIfFailed(instance, area, "delete", fd);
+  }
+
+  /**
+   * Makes many changes at once, as if one after the other. Changes of one descriptor that follow each other go to the
+   * kernel as one where that makes no difference.
+   *
+   * @returns for each change the error that it met, or `undefined`. A change that failed left nothing behind and did not
+   * keep the others from being made
+   * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` if any change is
+   * malformed; none is made then
+   */
+  apply(changes: Iterable<Change>): (PollerError | undefined)[] {
+    const checked = checkedChanges(changes);
+    const instance = this.#idle();
+    const verdicts = new Array<PollerError | undefined>(checked.length).fill(undefined);
+    for (let from = 0; from < checked.length; from += CHANGES_PER_CALL) {
+      this.#applySome(instance, checked, from, verdicts);
+    }
+    return verdicts;
+  }
+
+  #applySome(instance: Instance, checked: CheckedChange[], from: number, verdicts: (PollerError | undefined)[]): void {
+    const length = Math.min(checked.length - from, CHANGES_PER_CALL);
+    instance.state = BUSY;
+    try {
+      const list = instance.allocate(length * CHANGE_BYTES);
+      instance.refresh();
+      for (let i = 0; i < length; i++) writeChange(instance, list + i * CHANGE_BYTES, checked[from + i]!);
+      const area = instance.apply(this.#representation, list, length);
+      instance.refresh();
+      const failures = instance.words[area >> 2] as number;
+      const count = instance.words[(area >> 2) + 1] as number;
+      for (let i = 0; i < count; i++) {
+        const at = failures + i * FAILURE_BYTES;
+        const index = from + (instance.words[at >> 2] as number);
+        verdicts[index] = errorOf(errorCodeAt(instance, at + 4), OPERATIONS[checked[index]!.tag] as string);
+      }
+      instance.applied(area);
+    } catch (cause) {
+      throw instance.trapped(cause);
+    }
+    instance.state = IDLE;
+  }
+
+  /**
+   * Waits until a registered descriptor is ready, or the timeout is over, and returns how many events there are.
+   *
+   * Blocks this thread. It returns 0 before the timeout is over only if it was notified. Signals do not end it, and
+   * JavaScript's signal handlers run only after it.
+   *
+   * @param events where the events go; what it held before is gone
+   * @throws PollerError `EINVAL` if there is room for no event, `ENOMEM`; `EMFILE` if a descriptor that was closed while
+   * a duplicate of it lives has to be silenced and no descriptor is left for that
+   * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  wait(events: Events, options?: WaitOptions): number {
+    const instance = this.#idle();
+    if (!(events instanceof Events)) throw invalidType("events", "an instance of Events", events);
+    const timeout = timeoutOf(options);
+    const room = roomFor(events, this.#kernel, instance);
+    setLength(events, 0);
+    let area: number;
+    instance.state = BUSY;
+    try {
+      area = instance.wait(this.#representation, room, timeout === undefined ? 0 : 1, timeout ?? 0n);
+    } catch (cause) {
+      throw instance.trapped(cause);
+    }
+    instance.state = IDLE;
+    if (instance.bytes[area] !== 0) throwIfFailed(instance, area, "wait");
+    const count = instance.words[(area >> 2) + 1] as number;
+    setLength(events, count);
+    return count;
+  }
+
+  /**
+   * Ends the next wait early. Notifications that no wait has seen are one.
+   *
+   * @throws PollerError `EMFILE`, `ENFILE`, `ENOMEM`, at the first call only
+   */
+  notify(): void {
+    this.#idle();
+    this.#liftedCall("notify", () => this.#lifted!.notify());
+  }
+
+  /**
+   * The kernel object's own descriptor, to watch it with another poller or event loop: readable when an event is there.
+   * It may look readable when there is nothing to report. It changes when `stats().rebuilds` does; do not close it.
+   */
+  get fd(): number {
+    this.#idle();
+    return this.#liftedCall("descriptor", () => this.#lifted!.descriptor());
+  }
+
+  /** What has been done so far. */
+  stats(): PollerStats {
+    this.#idle();
+    const statistics = this.#liftedCall("stats", () => this.#lifted!.statistics());
+    return {
+      waits: Number(statistics.waits),
+      events: Number(statistics.events),
+      kernelWaits: Number(statistics.kernelWaits),
+      changes: Number(statistics.changes),
+      rearmsMade: Number(statistics.rearmsMade),
+      rearmsLeftOut: Number(statistics.rearmsLeftOut),
+      rebuilds: Number(statistics.rebuilds),
+      registrations: statistics.registrations,
+    };
+  }
+
+  /**
+   * Closes the kernel object and forgets all registrations; the registered descriptors stay open. Closing twice does no
+   * harm. A poller that is dropped without closing is closed when it is collected.
+   *
+   * @throws PollerError `ERR_POLLER_BUSY`
+   */
+  close(): void {
+    const lifted = this.#lifted;
+    if (lifted === undefined) return;
+    if (this.#instance.state === BUSY) throw busy();
+    this.#lifted = undefined;
+    this.#representation = 0;
+    // A trapped instance has closed everything.
+    if (this.#instance.state === TRAPPED) return;
+    this.#liftedCall("close", () => (lifted as unknown as Disposable)[Symbol.dispose]());
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** The instance, if a call can be made. */
+  #idle(): Instance {
+    const instance = this.#instance;
+    if (instance.state !== IDLE || this.#representation === 0) throw this.#refusal();
+    return instance;
+  }
+
+  #refusal(): PollerError {
+    if (this.#lifted === undefined) return pollerError("ERR_POLLER_CLOSED", "The poller is closed");
+    if (this.#instance.state === BUSY) return busy();
+    return pollerError("ERR_POLLER_TRAPPED", "The poller's component has failed; make a new poller");
+  }
+
+  /** A call through jco, which throws the component's errors with their payload, and traps as they are. */
+  #liftedCall<T>(syscall: string, call: () => T): T {
+    const instance = this.#instance;
+    instance.state = BUSY;
+    try {
+      const value = rethrowLifted(syscall, call);
+      instance.state = IDLE;
+      return value;
+    } catch (error) {
+      if (!isKernelError(error)) throw instance.trapped(error);
+      instance.state = IDLE;
+      throw error;
+    }
+  }
+}
+
+function isKernelError(error: unknown): boolean {
+  return error instanceof Error && error.name === "PollerError";
+}
+
+function busy(): PollerError {
+  return pollerError("ERR_POLLER_BUSY", "The poller is busy: a call of a poller on the same kernel is running");
+}
+
+/** A result area that may say that the call failed: looks again with fresh views, since the call may have grown memory. */
+function throwIfFailed(instance: Instance, area: number, syscall: string, fd?: number): void {
+  instance.refresh();
+  if (instance.bytes[area] === 0) return;
+  const error = errorOf(errorCodeAt(instance, area + 4), syscall);
+  if (fd !== undefined) error.message += `, fd ${fd}`;
+  throw error;
+}
+
+// ---- Arguments -------------------------------------------------------------------------------------------------------
+
+/** No mode was given. */
+const KEEP = -1;
+
+function kernelOf(options: PollerOptions | undefined): Kernel {
+  checkOptions(options);
+  const kernel = options?.kernel;
+  if (kernel === undefined || typeof kernel === "string") return platformKernel(kernel);
+  if (typeof kernel === "object" && kernel !== null && typeof kernel.open === "function") return kernel;
+  throw invalidType("options.kernel", "the name of a kernel or a kernel object", kernel);
+}
+
+function checkOptions(options: object | undefined): void {
+  if (options === undefined || (typeof options === "object" && options !== null)) return;
+  throw invalidType("options", "of type object", options);
+}
+
+function checkFd(fd: number): void {
+  if (typeof fd === "number" && (fd | 0) === fd) return;
+  if (typeof fd !== "number") throw invalidType("fd", "of type number", fd);
+  throw outOfRange("fd", "an integer >= -2147483648 and <= 2147483647", fd);
+}
+
+function checkInterest(interest: Interest): void {
+  if (typeof interest === "number" && (interest & ANY_INTEREST) === interest) return;
+  if (typeof interest !== "number") throw invalidType("interest", "of type number", interest);
+  throw outOfRange("interest", "values of Interest joined with |", interest);
+}
+
+// BigInt(number) costs more than the whole call, and keys come again and again: they are indices more often than not.
+const CACHED_WORDS = 4096;
+const cachedKeys = new Float64Array(CACHED_WORDS).fill(-1);
+const cachedWords = new Array<bigint>(CACHED_WORDS).fill(0n);
+
+/** A key as the component takes it. */
+function wordOf(key: Key): bigint {
+  if (typeof key === "number") {
+    const place = key & (CACHED_WORDS - 1);
+    if (cachedKeys[place] === key) return cachedWords[place] as bigint;
+    if (!Number.isSafeInteger(key) || key < 0) throw outOfRange("key", "an integer >= 0 and <= 2^53 - 1", key);
+    const word = BigInt(key);
+    cachedKeys[place] = key;
+    cachedWords[place] = word;
+    return word;
+  }
+  if (typeof key !== "bigint") throw invalidType("key", "of type number or bigint", key);
+  if (key < 0n || key > 0xffff_ffff_ffff_ffffn) throw outOfRange("key", "a bigint >= 0n and < 2n ** 64n", key);
+  return key;
+}
+
+function modeOf(options: RegistrationOptions | undefined): number {
+  if (options === undefined) return KEEP;
+  checkOptions(options);
+  return options.mode === undefined ? KEEP : modeNumber(options.mode);
+}
+
+function modeNumber(mode: Mode): number {
+  const number = MODES.indexOf(mode);
+  if (number === -1) throw invalidValue("mode", `one of ${MODES.map((name) => `"${name}"`).join(", ")}`, mode);
+  return number;
+}
+
+/** Nanoseconds, rounded up so that no wait ends early; `undefined` is for ever. */
+function timeoutOf(options: WaitOptions | undefined): bigint | undefined {
+  if (options === undefined) return undefined;
+  checkOptions(options);
+  const timeout = options.timeout;
+  if (timeout === undefined || timeout === Infinity) return undefined;
+  if (timeout === 0) return 0n;
+  if (typeof timeout !== "number") throw invalidType("options.timeout", "of type number", timeout);
+  if (!(timeout >= 0)) throw outOfRange("options.timeout", "a number >= 0", timeout);
+  const nanoseconds = BigInt(Math.ceil(timeout * 1e6));
+  return nanoseconds > LONGEST_TIMEOUT ? LONGEST_TIMEOUT : nanoseconds;
+}
+
+// ---- Batches ---------------------------------------------------------------------------------------------------------
+
+/** The operations in the order of the `change` variant in `wit/poller.wit`. */
+const OPERATIONS = ["add", "modify", "delete"] as const;
+const TAG_MODIFY = 1;
+const TAG_DELETE = 2;
+
+interface CheckedChange {
+  readonly tag: number;
+  readonly fd: number;
+  readonly key: bigint;
+  readonly interest: number;
+  readonly mode: number;
+}
+
+function checkedChanges(changes: Iterable<Change>): CheckedChange[] {
+  if (typeof (changes as Partial<Iterable<Change>> | null | undefined)?.[Symbol.iterator] !== "function") {
+    throw invalidType("changes", "iterable", changes);
+  }
+  return Array.from(changes, checkedChange);
+}
+
+function checkedChange(change: Change): CheckedChange {
+  if (typeof change !== "object" || change === null) throw invalidType("change", "of type object", change);
+  const { op, fd } = change;
+  const tag = OPERATIONS.indexOf(op);
+  if (tag === -1) throw invalidValue("change.op", '"add", "modify" or "delete"', op);
+  checkFd(fd);
+  if (change.op === "delete") return { tag, fd, key: 0n, interest: 0, mode: KEEP };
+  const { key, interest, mode } = change;
+  checkInterest(interest);
+  return { tag, fd, key: wordOf(key), interest, mode: mode === undefined ? KEEP : modeNumber(mode) };
+}
+
+/** Writes a change as the canonical ABI stores the `change` variant. */
+function writeChange(instance: Instance, at: number, change: CheckedChange): void {
+  const { bytes, words } = instance;
+  bytes[at] = change.tag;
+  words[(at >> 2) + 2] = change.fd;
+  if (change.tag === TAG_DELETE) return;
+  words[(at >> 2) + 4] = Number(change.key & 0xffff_ffffn);
+  words[(at >> 2) + 5] = Number(change.key >> 32n);
+  bytes[at + 24] = change.interest;
+  if (change.tag === TAG_MODIFY) {
+    bytes[at + 25] = change.mode === KEEP ? 0 : 1;
+    bytes[at + 26] = change.mode;
+  } else {
+    bytes[at + 25] = change.mode === KEEP ? 0 : change.mode;
+  }
+}
