@@ -4,19 +4,16 @@
  * It goes on until there is something to report, a notification came, or the time is over, whatever wakes it in between:
  * signals, registrations that were not armed again (they are disarmed then), events that belong to no registration.
  */
+import { now } from "./clock";
 import { EINVAL, OK, isGone } from "./errors";
 import * as kernel from "./kernel";
 import { LATE, Poller } from "./poller";
-import { ERROR, EventBuffer } from "./readiness";
+import { EventBuffer } from "./readiness";
 import { rebuild } from "./rebuild";
 import { FIRED, REGISTERED, Registration } from "./registrations";
 
 const MODE_ONESHOT: u32 = 0;
 const MODE_EDGE_ONESHOT: u32 = 3;
-
-// @ts-ignore: top-level decorators are AssemblyScript's
-@external("lio:poller/clock@0.1.0", "now")
-declare function now(): u64;
 
 /** Waits, for ever unless there is a timeout. Answers an error; else the buffer tells the events. */
 export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, timeout: u64): u32 {
