@@ -59,7 +59,7 @@ export function apply(poller: Poller, changes: usize, length: u32): u32 {
   let failures: u32 = 0;
   let from: u32 = 0;
   for (let i: u32 = 0; i < length; i++) {
-    const change = changes + (<usize>i << CHANGE_SHIFT);
+    const change = changes + ((<usize>i) << CHANGE_SHIFT);
     if (mustWait(poller, change)) {
       failures = conclude(poller, changes, from, i, failures);
       from = i;
@@ -151,7 +151,7 @@ function conclude(poller: Poller, changes: usize, from: u32, to: u32, failures: 
   carryOut(poller);
   memory.fill(cells, 0, CELLS << 1);
   for (let i = from; i < to; i++) {
-    const error = verdictOf(changes + (<usize>i << CHANGE_SHIFT));
+    const error = verdictOf(changes + ((<usize>i) << CHANGE_SHIFT));
     if (error == OK) continue;
     // A failure is shorter than a change, so this is over changes that have been concluded.
     const failure = changes + <usize>(failures * FAILURE_BYTES);
@@ -177,7 +177,7 @@ function verdictOf(change: usize): u32 {
 function cellOf(fd: i32): usize {
   let index = ((<u32>fd * 0x9e3779b1) >> 21) & (CELLS - 1);
   while (true) {
-    const cell = cells + (<usize>index << 1);
+    const cell = cells + ((<usize>index) << 1);
     const place = load<u16>(cell);
     if (place == 0 || operationAt(place - 1).fd == fd) return cell;
     index = (index + 1) & (CELLS - 1);

@@ -24,7 +24,7 @@ function orderOf(size: u32): u32 {
 export function allocate(size: u32): usize {
   const order = orderOf(size);
   if (order > 31) return 0;
-  const head = freeBlocks + (<usize>order << 2);
+  const head = freeBlocks + ((<usize>order) << 2);
   let block = <usize>load<u32>(head);
   if (block != 0) {
     store<u32>(head, load<u32>(block));
@@ -39,7 +39,7 @@ export function allocate(size: u32): usize {
 /** Gives back what `allocate(size)` answered. */
 export function release(block: usize, size: u32): void {
   const order = orderOf(size);
-  const head = freeBlocks + (<usize>order << 2);
+  const head = freeBlocks + ((<usize>order) << 2);
   store<u32>(block, load<u32>(head));
   store<u32>(head, <u32>block);
   bytesInUse -= 1 << order;

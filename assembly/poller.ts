@@ -270,14 +270,7 @@ export function modify(poller: Poller, fd: i32, key: u64, interest: u32, givenMo
 }
 
 /** Modifies a registration without asking the kernel, if that can be: at once, or with the next wait. */
-export function modifiedHere(
-  poller: Poller,
-  entry: Registration,
-  fd: i32,
-  key: u64,
-  interest: u32,
-  mode: u32,
-): bool {
+export function modifiedHere(poller: Poller, entry: Registration, fd: i32, key: u64, interest: u32, mode: u32): bool {
   learn(poller, entry);
   if (kernel.modifyAlwaysTells(mode) || entry.applied == kernel.ABSENT) return false;
 

@@ -55,7 +55,7 @@ export class EventBuffer {
   // @ts-ignore: decorators of methods are AssemblyScript's
   @inline
   push(key: u64, readiness: u32): void {
-    const at = this.first + (<usize>this.count << EVENT_SHIFT);
+    const at = this.first + ((<usize>this.count) << EVENT_SHIFT);
     store<u64>(at, key);
     store<u64>(at, 0, 8);
     store<u64>(at, readiness, 16);
@@ -64,7 +64,7 @@ export class EventBuffer {
 
   /** Adds an event that tells an error; there must be room. */
   pushError(key: u64, readiness: u32, error: u32): void {
-    const at = this.first + (<usize>this.count << EVENT_SHIFT);
+    const at = this.first + ((<usize>this.count) << EVENT_SHIFT);
     this.push(key, readiness | ERROR);
     if (error == OK) return;
     store<u32>(at, 1, 20);

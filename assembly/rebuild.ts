@@ -49,7 +49,8 @@ function putIn(poller: Poller, page: u32, entries: usize): void {
   for (let place: u32 = 0; place < PAGE_ENTRIES; place++) {
     const entry = entryAt(entries, place);
     if (!isHeld(entry)) continue;
-    entry.applied = entry.state & FIRED ? kernel.SILENT : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
+    entry.applied =
+      entry.state & FIRED ? kernel.SILENT : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
     kernel.stageAdd(numberOf(page, place), entry.applied, entry.generation);
   }
   const count = kernel.submit(poller.handle);

@@ -68,18 +68,18 @@ export class Registrations {
   // @ts-ignore: decorators of methods are AssemblyScript's
   @inline
   find(fd: i32): Registration | null {
-    const page = <u32>fd >> PAGE_SHIFT;
+    const page = (<u32>fd) >> PAGE_SHIFT;
     if (page >= this.pages) return null;
-    const entries = load<u32>(this.directory + (<usize>page << 2));
+    const entries = load<u32>(this.directory + ((<usize>page) << 2));
     if (entries == 0) return null;
-    return changetype<Registration>(<usize>entries + ((<usize>fd & (PAGE_ENTRIES - 1)) << ENTRY_SHIFT));
+    return changetype<Registration>(<usize>entries + (((<usize>fd) & (PAGE_ENTRIES - 1)) << ENTRY_SHIFT));
   }
 
   /** The entry of a number, made if it is not there; null if memory ran out, and then nothing has changed. */
   ensure(fd: i32): Registration | null {
-    const page = <u32>fd >> PAGE_SHIFT;
+    const page = (<u32>fd) >> PAGE_SHIFT;
     if (page >= this.pages && !this.widen(page)) return null;
-    const word = this.directory + (<usize>page << 2);
+    const word = this.directory + ((<usize>page) << 2);
     if (load<u32>(word) == 0) {
       const entries = allocate(PAGE_BYTES);
       if (entries == 0) return null;
@@ -93,7 +93,7 @@ export class Registrations {
   // @ts-ignore: decorators of methods are AssemblyScript's
   @inline
   entriesOf(page: u32): usize {
-    return load<u32>(this.directory + (<usize>page << 2));
+    return load<u32>(this.directory + ((<usize>page) << 2));
   }
 
   /** Gives all memory back. */
@@ -127,7 +127,7 @@ export class Registrations {
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 export function entryAt(entries: usize, place: u32): Registration {
-  return changetype<Registration>(entries + (<usize>place << ENTRY_SHIFT));
+  return changetype<Registration>(entries + ((<usize>place) << ENTRY_SHIFT));
 }
 
 /** The descriptor number of a place of a page. */

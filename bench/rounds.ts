@@ -39,7 +39,9 @@ function timing(name: string, samples: number[]): Timing {
 /** Prints the timings, one a line. */
 export function print(timings: Iterable<Timing>, unit: string): void {
   for (const { name, median, low, high } of timings) {
-    console.log(`${name.padEnd(44)} ${median.toFixed(1).padStart(9)} ns per ${unit}  (${low.toFixed(0)}–${high.toFixed(0)})`);
+    console.log(
+      `${name.padEnd(44)} ${median.toFixed(1).padStart(9)} ns per ${unit}  (${low.toFixed(0)}–${high.toFixed(0)})`,
+    );
   }
 }
 

@@ -5,25 +5,25 @@
  *   dist/component/<kernel>/            what jco makes of it: core modules, JavaScript and types
  */
 import { componentEmbed, componentNew, componentWit, transpile } from "@bytecodealliance/jco";
-import asc from "assemblyscript/asc";
+import { main as compileAssemblyScript } from "assemblyscript/asc";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import WitExports from "./wit-exports.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const MOST_BYTES = 32 * 1024;
+export const MOST_BYTES = 32 * 1024;
 
 /** The kernels that there are: one file each. */
 export async function kernels() {
   const files = await readdir(join(root, "assembly/kernels"));
-  return files.map((file) => basename(file, ".ts")).sort();
+  return files.map((file) => basename(file, ".ts")).toSorted();
 }
 
 /** Compiles AssemblyScript; `replaced` gives other texts for files of `assembly/`. */
 export async function compile(entry, replaced = {}, options = []) {
   let wasm;
-  const { error, stderr } = await asc.main(
+  const { error, stderr } = await compileAssemblyScript(
     [
       entry,
       "--outFile",
@@ -64,13 +64,13 @@ export { ABSENT, SILENT, SPENT, afterEvent, armed, isArmed, isNoisy, modifyAlway
 
 /** All of `wit/` as one source; the package is named in the first file. */
 async function witSource() {
-  const files = (await readdir(join(root, "wit"))).filter((file) => file !== "types.wit").sort();
+  const files = (await readdir(join(root, "wit"))).filter((file) => file !== "types.wit").toSorted();
   const texts = ["types.wit", ...files].map((file) => readFile(join(root, "wit", file), "utf8"));
   return (await Promise.all(texts)).join("\n");
 }
 
 /** Fails if the component of a kernel imports anything but the kernel, the clock and the types they speak in. */
-async function checkImports(component, kernel) {
+export async function checkImports(component, kernel) {
   const wit = await componentWit(component);
   const imports = [...wit.matchAll(/^\s*import (.*);$/gm)].map(([, name]) => name);
   const allowed = ["types", "clock", kernel].map((name) => `lio:poller/${name}@0.1.0`);

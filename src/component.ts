@@ -27,7 +27,9 @@ type CoreExports = {
   readonly memory: WebAssembly.Memory;
   readonly cabi_realloc: (old: number, oldSize: number, alignment: number, size: number) => number;
 } & {
-  readonly [Name in "add" | "modify" | "delete" | "apply" | "wait" as `${typeof POLLER}#[method]poller.${Name}`]: Instance[Name];
+  readonly [
+    Name in "add" | "modify" | "delete" | "apply" | "wait" | "notify" as `${typeof POLLER}#[method]poller.${Name}`
+  ]: Instance[Name];
 } & {
   readonly [Name in "read" as `${typeof POLLER}#[method]events.${Name}`]: Instance[Name];
 } & {
@@ -51,18 +53,12 @@ export class Instance {
   words: Uint32Array;
 
   readonly add: (poller: number, fd: number, key: bigint, interest: number, mode: number) => number;
-  readonly modify: (
-    poller: number,
-    fd: number,
-    key: bigint,
-    interest: number,
-    hasMode: number,
-    mode: number,
-  ) => number;
+  readonly modify: (poller: number, fd: number, key: bigint, interest: number, hasMode: number, mode: number) => number;
   readonly delete: (poller: number, fd: number) => number;
   readonly apply: (poller: number, changes: number, length: number) => number;
   readonly applied: (result: number) => void;
   readonly wait: (poller: number, events: number, hasTimeout: number, timeout: bigint) => number;
+  readonly notify: (poller: number) => number;
   readonly read: (events: number) => number;
   readonly allocate: (bytes: number) => number;
 
@@ -95,6 +91,7 @@ export class Instance {
     this.apply = core[`${POLLER}#[method]poller.apply`];
     this.applied = core[`cabi_post_${POLLER}#[method]poller.apply`];
     this.wait = core[`${POLLER}#[method]poller.wait`];
+    this.notify = core[`${POLLER}#[method]poller.notify`];
     this.read = core[`${POLLER}#[method]events.read`];
     this.allocate = (bytes) => cabi_realloc(0, 0, 8, bytes);
   }

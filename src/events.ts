@@ -215,4 +215,3 @@ export class Events implements Iterable<ReadyEvent> {
     return resource.representation;
   }
 }
-

@@ -238,8 +238,16 @@ export class Poller implements Disposable {
    * @throws PollerError `EMFILE`, `ENFILE`, `ENOMEM`, at the first call only
    */
   notify(): void {
-    this.#idle();
-    this.#liftedCall("notify", () => this.#lifted!.notify());
+    const instance = this.#idle();
+    let area: number;
+    instance.state = BUSY;
+    try {
+      area = instance.notify(this.#representation);
+    } catch (cause) {
+      throw instance.trapped(cause);
+    }
+    instance.state = IDLE;
+    if (instance.bytes[area] !== 0) throwIfFailed(instance, area, "notify");
   }
 
   /**

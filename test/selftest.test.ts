@@ -9,11 +9,11 @@ import { WASI } from "node:wasi";
 const root = dirname(createRequire(import.meta.url).resolve("lio-poller/package.json"));
 
 describe("the core's self-test under node:wasi", () => {
-  const module = new WebAssembly.Module(readFileSync(join(root, "out/selftest.wasm")));
+  const program = new WebAssembly.Module(readFileSync(join(root, "out/selftest.wasm")));
 
   it("asks its host for nothing but to write and to exit", () => {
     const imports = WebAssembly.Module.imports(module).map(({ module, name }) => `${module}.${name}`);
-    assert.deepEqual(imports.sort(), ["wasi_snapshot_preview1.fd_write", "wasi_snapshot_preview1.proc_exit"]);
+    assert.deepEqual(imports.toSorted(), ["wasi_snapshot_preview1.fd_write", "wasi_snapshot_preview1.proc_exit"]);
   });
 
   it("passes, every test of it", () => {
@@ -22,7 +22,7 @@ describe("the core's self-test under node:wasi", () => {
     const output = openSync(file, "w");
     try {
       const wasi = new WASI({ version: "preview1", preopens: {}, returnOnExit: true, stdout: output });
-      const instance = new WebAssembly.Instance(module, wasi.getImportObject() as WebAssembly.Imports);
+      const instance = new WebAssembly.Instance(program, wasi.getImportObject() as WebAssembly.Imports);
       const status = wasi.start(instance);
       const text = readFileSync(file, "utf8");
       assert.deepEqual(text.match(/^(not ok|#) .*$/gm) ?? [], []);

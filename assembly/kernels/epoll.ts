@@ -265,7 +265,7 @@ export function submit(handle: u32): u32 {
   const count = changeCount;
   changeCount = 0;
   if (count == 0) return 0;
-  memory.fill(verdicts, 0, <usize>count << 2);
+  memory.fill(verdicts, 0, (<usize>count) << 2);
   calling = true;
   importControl(handle, changes, count, result);
   calling = false;
@@ -277,14 +277,14 @@ export function submit(handle: u32): u32 {
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 export function verdict(index: u32): u32 {
-  return load<u32>(verdicts + (<usize>index << 2));
+  return load<u32>(verdicts + ((<usize>index) << 2));
 }
 
 function noteFailures(list: usize, length: u32): void {
   for (let i: u32 = 0; i < length; i++) {
     const at = list + <usize>(i * ITEM_BYTES);
     const index = load<u32>(at);
-    if (index < BATCH) store<u32>(verdicts + (<usize>index << 2), loadError(at + 4));
+    if (index < BATCH) store<u32>(verdicts + ((<usize>index) << 2), loadError(at + 4));
   }
 }
 
@@ -316,7 +316,7 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   }
   if (load<u8>(result, 4) == 0) {
     refused = true;
-    memory.fill(verdicts, 0, <usize>sent << 2);
+    memory.fill(verdicts, 0, (<usize>sent) << 2);
     noteFailures(load<u32>(result, 8), load<u32>(result, 12));
     return OK;
   }

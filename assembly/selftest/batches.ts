@@ -17,7 +17,7 @@ function start(): void {
 }
 
 function push(tag: u8, fd: i32, key: u64 = 0, interest: u32 = 0): void {
-  const at = list + (<usize>length << 5);
+  const at = list + ((<usize>length) << 5);
   length++;
   memory.fill(at, 0, 32);
   store<u8>(at, tag);

@@ -46,7 +46,7 @@ let from: i32 = 0;
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 function at(table: usize, index: i32): usize {
-  return table + (<usize>index << 2);
+  return table + ((<usize>index) << 2);
 }
 
 /** Forgets everything, for the next test. */

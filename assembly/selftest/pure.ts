@@ -1,15 +1,6 @@
 /** What depends on nothing: errors in one word, epoll's masks. */
 import { EBADF, EINTR, ENOMEM, OK, isGone, loadError, storeError } from "../errors";
-import {
-  SILENT,
-  SPENT,
-  afterEvent,
-  armed,
-  isArmed,
-  isNoisy,
-  modifyAlwaysTells,
-  readinessOf,
-} from "../kernels/epoll";
+import { SILENT, SPENT, afterEvent, armed, isArmed, isNoisy, modifyAlwaysTells, readinessOf } from "../kernels/epoll";
 import { ERROR, HANG_UP, PRIORITY, READABLE, READ_CLOSED, WRITABLE } from "../readiness";
 import { equal, holds, test } from "./report";
 

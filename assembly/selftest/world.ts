@@ -44,11 +44,11 @@ export function poll(timeout: u64 = 0): u32 {
 }
 
 export function keyOf(index: u32): u64 {
-  return load<u64>(events.first + (<usize>index << 5));
+  return load<u64>(events.first + ((<usize>index) << 5));
 }
 
 export function readinessAt(index: u32): u32 {
-  return load<u8>(events.first + (<usize>index << 5), 16);
+  return load<u8>(events.first + ((<usize>index) << 5), 16);
 }
 
 /** Whether one of the events has this key. */

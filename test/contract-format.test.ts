@@ -1,0 +1,129 @@
+/** A mistake in the contract's data must be refused: read over, it would make a scenario weaker. */
+import assert from "node:assert/strict";
+import { checkScenarios } from "./contract/format.js";
+import { stepsOn } from "./contract/scenarios.js";
+
+const wait = { do: "wait", timeout: 10, expect: [] };
+const event = { key: 1, is: ["readable"] };
+
+function scenario(...steps: unknown[]): Record<string, unknown> {
+  return { name: "some_name", title: "Something holds", source: "fault 1", steps };
+}
+
+function refused(data: unknown): string {
+  try {
+    checkScenarios(data, "file.json");
+  } catch (error) {
+    assert.ok(error instanceof Error && error.name === "FormatError", String(error));
+    return error.message;
+  }
+  return assert.fail("accepted");
+}
+
+describe("the contract's format", () => {
+  it("accepts a scenario that expects something", () => {
+    const data = [scenario({ do: "socketpair", as: ["a", "b"] }, wait)];
+    assert.deepEqual(checkScenarios(data, "file.json"), data);
+  });
+
+  const notScenarios: readonly [what: string, data: unknown, message: RegExp][] = [
+    ["something that is not a list", {}, /file\.json: is not a list/],
+    ["an empty file", [], /holds no scenario/],
+    ["two scenarios of one name", [scenario(wait), scenario(wait)], /two scenarios are named some_name/],
+    ["a scenario without steps", [scenario()], /some_name\.steps: is empty/],
+    ["a scenario without a source", [{ ...scenario(wait), source: undefined }], /some_name\.source/],
+    ["a source that nobody could look up", [{ ...scenario(wait), source: "somewhere" }], /some_name\.source/],
+    ["a title that is no sentence", [{ ...scenario(wait), title: "works." }], /some_name\.title/],
+    ["an unknown field of a scenario", [{ ...scenario(wait), skip: true }], /unknown field skip/],
+  ];
+  for (const [what, data, message] of notScenarios) {
+    it(`refuses ${what}`, () => assert.match(refused(data), message));
+  }
+
+  const notSteps: readonly [what: string, step: unknown, message: RegExp][] = [
+    ["an unknown step", { do: "sleep" }, /steps\[0\]\.do: "sleep" is none of/],
+    ["a step that does nothing", {}, /steps\[0\]: is not a step/],
+    ["an unknown field of a step", { ...wait, expects: [] }, /\(wait\): has an unknown field expects/],
+    ["a field of another step", { do: "close", fd: "a", onto: "b" }, /\(close\): has an unknown field onto/],
+    ["a missing field", { do: "add", fd: "a", key: 1 }, /\(add\)\.interest/],
+    ["an unknown interest", { do: "add", fd: "a", key: 1, interest: ["read"] }, /"read" is none of/],
+    ["an unknown mode", { do: "add", fd: "a", key: 1, interest: [], mode: "once" }, /"once" is none of/],
+    ["a wait without a timeout", { do: "wait", expect: [] }, /\(wait\)\.timeout/],
+    ["a wait that expects nothing", { do: "wait", timeout: 10 }, /exactly one of expect, from, error, woken/],
+    ["a wait that expects two things", { ...wait, woken: true }, /exactly one of expect, from, error, woken/],
+    ["a wait for ever without events", { do: "wait", timeout: null, expect: [] }, /could not return/],
+    ["a count without a pool", { ...wait, count: 1 }, /count and again belong to from/],
+    ["an unknown bit", { ...wait, expect: [{ key: 1, is: ["hup"] }] }, /"hup" is none of/],
+    ["an event without a bit", { ...wait, expect: [{ key: 1, is: [] }] }, /expect\[0\]\.is: is empty/],
+    ["an unknown field of an event", { ...wait, expect: [{ ...event, readable: true }] }, /unknown field readable/],
+    ["a bit that must and may be set", { ...wait, expect: [{ ...event, may: ["readable"] }] }, /is in may/],
+    ["a key that lost its last digits", { ...wait, expect: [{ ...event, key: 2 ** 53 }] }, /is not a count/],
+    ["a short key as a string", { ...wait, expect: [{ ...event, key: "7" }] }, /written as a number/],
+    ["a key of 65 bits", { ...wait, expect: [{ ...event, key: "18446744073709551616" }] }, /fit in 64 bits/],
+    ["an error by its number", { do: "delete", fd: 9, error: "9" }, /an error's name/],
+    ["a write of nothing", { do: "write", fd: "a" }, /exactly one of text, counter, fill/],
+    ["a read that expects nothing", { do: "read", fd: "a" }, /exactly one of text, count, drain/],
+    ["one name for a pair", { do: "pipe", as: ["a"] }, /is not a pair/],
+    ["nested repeats", repeat(repeat(wait)), /repeats cannot be nested/],
+    ["a mistake in a repeated step", repeat({ do: "sleep" }), /\(repeat\)\.steps\[0\]\.do/],
+    ["a change without an operation", { do: "apply", changes: [{ fd: "a" }] }, /changes\[0\]: is not a change/],
+    ["a delete with a key", { do: "apply", changes: [{ op: "delete", fd: "a", key: 1 }] }, /unknown field key/],
+  ];
+  for (const [what, step, message] of notSteps) {
+    it(`refuses ${what}`, () => assert.match(refused([scenario(step, wait)]), message));
+  }
+
+  const withoutExpectation: readonly unknown[] = [
+    { do: "notify" },
+    { do: "add", fd: "a", key: 1, interest: ["readable"] },
+    { do: "apply", changes: [{ op: "delete", fd: "a" }] },
+    repeat({ do: "close", fd: "a" }),
+  ];
+  for (const step of withoutExpectation) {
+    it(`refuses a scenario of nothing but ${JSON.stringify(step)}`, () => {
+      assert.match(refused([scenario(step)]), /expects nothing/);
+    });
+  }
+});
+
+describe("a kernel's differences", () => {
+  const labelled = { ...wait, label: "quiet" };
+  const other = { do: "wait", timeout: 10, expect: [event] };
+
+  it("replace the labelled step on that kernel alone", () => {
+    const differences = [{ kernels: ["kqueue"], reason: "It tells more", replace: { quiet: other } }];
+    const [checked] = checkScenarios([{ ...scenario(labelled, wait), differences }], "file.json");
+    assert.ok(checked);
+    assert.deepEqual(stepsOn("kqueue", checked), [other, wait]);
+    assert.deepEqual(stepsOn("epoll", checked), [labelled, wait]);
+  });
+
+  it("leave a scenario out on that kernel alone", () => {
+    const differences = [{ kernels: ["iocp"], reason: "It cannot", leftOut: true }];
+    const [checked] = checkScenarios([{ ...scenario(wait), differences }], "file.json");
+    assert.ok(checked);
+    assert.deepEqual(stepsOn("iocp", checked), { leftOut: "It cannot" });
+    assert.deepEqual(stepsOn("epoll", checked), [wait]);
+  });
+
+  const mistakes: readonly [what: string, difference: unknown, message: RegExp][] = [
+    ["without a reason", { kernels: ["kqueue"], leftOut: true }, /reason/],
+    ["of no kernel", { kernels: [], reason: "None", leftOut: true }, /kernels: is empty/],
+    ["of an unknown kernel", { kernels: ["poll"], reason: "Old", leftOut: true }, /"poll" is none of/],
+    ["that changes nothing", { kernels: ["kqueue"], reason: "None" }, /exactly one of leftOut, replace/],
+    ["of a step that is not there", { kernels: ["kqueue"], reason: "It", replace: { loud: other } }, /labelled loud/],
+  ];
+  for (const [what, difference, message] of mistakes) {
+    it(`are refused if there is one ${what}`, () => {
+      assert.match(refused([{ ...scenario(labelled, wait), differences: [difference] }]), message);
+    });
+  }
+
+  it("are needed for a label", () => {
+    assert.match(refused([scenario(labelled)]), /the label quiet is of no use/);
+  });
+});
+
+function repeat(step: unknown): unknown {
+  return { do: "repeat", times: 2, steps: [step] };
+}

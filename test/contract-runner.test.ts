@@ -1,0 +1,168 @@
+/**
+ * The contract's runner must notice what is wrong, else the contract's tests say nothing.
+ *
+ * Each test has it run, in the simulated world, steps that do not hold, or true ones in a world that misbehaves.
+ */
+import assert from "node:assert/strict";
+import type { Step } from "./contract/format.js";
+import { run } from "./contract/runner.js";
+import type { World } from "./contract/world.js";
+import { columns } from "./contract/worlds.js";
+
+const simulated = columns({ watch: () => {} }).find(({ name }) => name === "simulated epoll");
+
+function world(): World {
+  assert.ok(simulated);
+  return simulated.open();
+}
+
+const pair: Step = { do: "socketpair", as: ["watched", "peer"] };
+const add: Step = { do: "add", fd: "watched", key: 1, interest: ["writable"] };
+const event = { key: 1, is: ["writable"] } as const;
+const pool: Step = { do: "pool", as: "due", events: [event] };
+
+function fails(steps: readonly Step[], message: RegExp, where = world()): void {
+  assert.throws(() => run(where, "scenario", steps), { name: "ContractError", message });
+}
+
+describe("the contract's runner", () => {
+  it("passes what holds", () => {
+    run(world(), "scenario", [
+      pair,
+      add,
+      { do: "wait", timeout: 0, expect: [event] },
+      { do: "wait", timeout: 10, expect: [] },
+    ]);
+  });
+
+  it("names the step that failed", () => {
+    fails([pair, { do: "registrations", expect: 1 }], /^step 2, \{"do":"registrations","expect":1\}: registrations/);
+  });
+
+  it("names the turn of a repeated step that failed", () => {
+    const inner: readonly Step[] = [{ do: "add", fd: "watched", key: "#", interest: [] }];
+    fails([pair, { do: "repeat", times: 2, steps: inner }], /^step 2\.1, turn 1, .*"key":"1".*EEXIST/);
+  });
+
+  it("fails on an event that does not come", () => {
+    fails([pair, { do: "wait", timeout: 10, expect: [event] }], /not reported/);
+  });
+
+  it("fails on an event that nobody expects", () => {
+    fails([pair, add, { do: "wait", timeout: 0, expect: [] }], /reported \[\{"key":1,"bits":\["writable"\]\}\]/);
+  });
+
+  it("fails on a bit that is missing", () => {
+    const both = { key: 1, is: ["readable", "writable"] } as const;
+    fails([pair, add, { do: "wait", timeout: 0, expect: [both] }], /reported/);
+  });
+
+  it("fails on a bit too many, unless it may be set", () => {
+    const expected = { key: 1, is: ["readClosed", "hangUp"] } as const;
+    const steps = [pair, add, { do: "close", fd: "peer" }] as const;
+    fails([...steps, { do: "wait", timeout: 0, expect: [expected] }], /reported/);
+    run(world(), "scenario", [...steps, { do: "wait", timeout: 0, expect: [{ ...expected, may: ["writable"] }] }]);
+  });
+
+  it("fails on another key", () => {
+    fails([pair, add, { do: "wait", timeout: 0, expect: [{ ...event, key: 2 }] }], /reported/);
+  });
+
+  it("fails on an error that no event names", () => {
+    fails([pair, add, { do: "wait", timeout: 0, expect: [{ ...event, errorCode: "EBADF" }] }], /reported/);
+  });
+
+  it("fails if an operation succeeds that must not", () => {
+    fails([pair, { ...add, error: "EEXIST" }], /verdict/);
+  });
+
+  it("fails if an operation fails that must not", () => {
+    fails([pair, { do: "delete", fd: "watched" }], /verdict: .*ENOENT/);
+  });
+
+  it("fails on another error", () => {
+    fails([pair, { do: "delete", fd: "watched", error: "EBADF" }], /verdict: .*ENOENT/);
+  });
+
+  it("fails on another verdict of a batch, also where one succeeds", () => {
+    const change = { op: "delete", fd: "watched" } as const;
+    fails([pair, { do: "apply", changes: [change] }], /verdict 0/);
+    fails([pair, add, { do: "apply", changes: [{ ...change, error: "ENOENT" }] }], /verdict 0/);
+  });
+
+  it("fails if a wait that must fail succeeds", () => {
+    fails([pair, add, { do: "wait", timeout: 0, error: "EINVAL" }], /verdict/);
+  });
+
+  it("fails on too many system calls", () => {
+    fails([pair, { do: "wait", timeout: 10, maxCalls: 0, expect: [] }], /1 system calls instead of 0 at most/);
+  });
+
+  it("fails on an event that is not in the pool any more, unless it may come again", () => {
+    const again: Step = { do: "modify", fd: "watched", key: 1, interest: ["writable"] };
+    const wait: Step = { do: "wait", timeout: 0, from: "due" };
+    fails([pair, add, pool, wait, again, wait], /reported/);
+    run(world(), "scenario", [pair, add, pool, wait, again, { ...wait, again: true }]);
+  });
+
+  it("fails on another count of a pool's events", () => {
+    fails([pair, pool, { do: "wait", timeout: 10, from: "due", count: 1 }], /events: \[\]/);
+  });
+
+  it("fails on a pool that is not drained", () => {
+    fails([pool, { do: "drained", pool: "due" }], /never reported/);
+  });
+
+  it("fails on data that was not read", () => {
+    fails([pair, { do: "read", fd: "watched", text: "hello" }], /text read/);
+    fails([pair, { do: "read", fd: "watched", count: 5 }], /bytes read/);
+  });
+
+  it("fails on names that no step has given", () => {
+    fails([{ do: "close", fd: "nothing" }], /no step has opened nothing/);
+    fails([{ do: "registrations", poller: "nobody", expect: 0 }], /no step has made the poller nobody/);
+    fails([{ do: "drained", pool: "dry" }], /no step has made the pool dry/);
+  });
+
+  it("fails on a step that it does not know", () => {
+    fails([{ do: "sleep" } as unknown as Step], /unknown step/);
+  });
+
+  it("fails if a wait returns early", () => {
+    const real = world();
+    const stopped: World = { ...real, now: () => 0n, virtualTime: false };
+    fails([pair, { do: "wait", timeout: 10, expect: [] }], /earlier than 10000000 ns/, stopped);
+  });
+
+  it("fails if a wait blocks with an event to report", () => {
+    const real = world();
+    let time = 0n;
+    const hasty: World = { ...real, now: () => time++ };
+    fails([pair, add, { do: "wait", timeout: 10, expect: [event] }], /nanoseconds that it blocked/, hasty);
+  });
+
+  it("fails if a wait outlasts its timeout on a virtual clock", () => {
+    const real = world();
+    const slow: World = { ...real, now: () => real.now() * 2n };
+    fails([pair, { do: "wait", timeout: 10, expect: [] }], /nanoseconds that it blocked/, slow);
+  });
+
+  it("tells which wait begins, and that it has returned", () => {
+    const told: (string | undefined)[] = [];
+    const watched: World = { ...world(), blocking: (what) => told.push(what) };
+    run(watched, "scenario", [{ do: "wait", timeout: 0, expect: [] }]);
+    assert.deepEqual(told, ['scenario, {"do":"wait","timeout":0,"expect":[]}', undefined]);
+  });
+
+  it("fails if something is left open", () => {
+    const real = world();
+    const forgetful: World = { ...real, io: { ...real.io, close: () => {} } };
+    fails([pair], /left open: 2 descriptors/, forgetful);
+  });
+
+  it("closes everything though a step fails", () => {
+    const real = world();
+    fails([pair, { do: "registrations", expect: 1 }], /registrations/, real);
+    assert.deepEqual(real.leaks(), []);
+  });
+});

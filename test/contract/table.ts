@@ -1,0 +1,92 @@
+/** `npm run contract`: runs the contract and prints it as a table, a line per scenario and a column per kernel. */
+import { parseArgs } from "node:util";
+import type { Scenario } from "./format.js";
+import { run } from "./runner.js";
+import { loadAll, stepsOn } from "./scenarios.js";
+import { startWatchdog } from "./watchdog.js";
+import type { Column } from "./world.js";
+import { columns } from "./worlds.js";
+
+const usage = `Usage: npm run contract [-- [--help] [NAME…]]
+
+Runs the contract's scenarios on every kernel and prints a table of them.
+With names: only the scenarios whose name contains one of them.
+
+  ✓  passed
+  ✗  failed; what happened is printed below the table
+  –  left out on this kernel; why is printed below the table
+
+The exit code is 1 if a scenario failed or none was found.
+`;
+
+interface Cell {
+  readonly sign: "✓" | "✗" | "–";
+  /** Why it is not a ✓. */
+  readonly reason?: string;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({ options: { help: { type: "boolean" } }, allowPositionals: true });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const scenarios = loadAll().filter(({ name }) => selected(name, positionals));
+  const table = columns(await startWatchdog());
+  const notes: string[] = [];
+  const counts = { "✓": 0, "✗": 0, "–": 0 };
+  const width = Math.max(0, ...scenarios.map(({ name }) => name.length));
+  print(
+    line(
+      "",
+      table.map((column) => column.name),
+      width,
+      table,
+    ),
+  );
+  for (const scenario of scenarios) {
+    const cells = table.map((column) => runCell(scenario, column));
+    print(
+      line(
+        scenario.name,
+        cells.map((cell) => cell.sign),
+        width,
+        table,
+      ),
+    );
+    cells.forEach(({ sign, reason }, index) => {
+      counts[sign]++;
+      if (reason !== undefined) notes.push(`${sign} ${scenario.name}, ${table[index]?.name}: ${reason}`);
+    });
+  }
+  if (notes.length > 0) print(["", ...notes].join("\n"));
+  const leftOut = counts["–"] > 0 ? `, ${counts["–"]} left out` : "";
+  print(`\n${counts["✓"]} passed, ${counts["✗"]} failed${leftOut}`);
+  return counts["✗"] > 0 || counts["✓"] === 0 ? 1 : 0;
+}
+
+function selected(name: string, filters: readonly string[]): boolean {
+  return filters.length === 0 || filters.some((filter) => name.includes(filter));
+}
+
+function runCell(scenario: Scenario, column: Column): Cell {
+  const steps = stepsOn(column.kernel, scenario);
+  if ("leftOut" in steps) return { sign: "–", reason: steps.leftOut };
+  try {
+    run(column.open(), scenario.name, steps);
+    return { sign: "✓" };
+  } catch (error) {
+    return { sign: "✗", reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function line(name: string, cells: readonly string[], width: number, table: readonly Column[]): string {
+  const padded = cells.map((cell, index) => cell.padEnd(table[index]?.name.length ?? 0));
+  return [name.padEnd(width), ...padded].join("  ").trimEnd();
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+process.exitCode = await main();
