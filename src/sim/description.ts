@@ -1,0 +1,85 @@
+/**
+ * The open file description of open(2): what descriptors point to, what dup(2) shares, and what epoll watches. Each
+ * kind of simulated file extends {@link Description}.
+ */
+import { namedError } from "../errors.js";
+
+/** The bits that poll(2) and epoll(7) answer with, which are Linux's on every platform that this model runs on. */
+export const IN = 0x1;
+export const PRI = 0x2;
+export const OUT = 0x4;
+export const ERR = 0x8;
+export const HUP = 0x10;
+export const RDHUP = 0x2000;
+
+/** What `read` and `write` return where the system call would say EAGAIN. */
+export const WOULD_BLOCK = -1;
+
+/** Bytes in a page of memory: what a slot of a pipe holds, and the unit of a socket's larger packets. */
+export const PAGE = 4096;
+
+/** Someone who is told when a description may have become ready: a registration of a simulated epoll. */
+export interface Watcher {
+  /**
+   * Something happened. `bits` says for whom, as the kernel's wake-up keys do; 0 concerns everyone. It is a hint, not
+   * an answer: `poll` is.
+   */
+  wake(bits: number): void;
+  /** The last descriptor of the description is closed. */
+  released(): void;
+}
+
+/** An open file description. It ends when the last descriptor that points to it is closed. */
+export abstract class Description {
+  /** O_NONBLOCK belongs to the description, so duplicates share it: see F_SETFL in fcntl(2). */
+  nonBlocking = true;
+
+  /** False for files that epoll refuses with EPERM because they are always ready. */
+  readonly pollable: boolean = true;
+
+  #descriptors = 0;
+  readonly #watchers: Watcher[] = [];
+
+  /** The readiness bits that hold now, whoever asks. */
+  abstract poll(): number;
+
+  /** Reads into `buffer`: a count, 0 at the end of the file, or {@link WOULD_BLOCK}. */
+  abstract read(buffer: Uint8Array): number;
+
+  /** Writes from `buffer`: a count or {@link WOULD_BLOCK}. */
+  abstract write(buffer: Uint8Array): number;
+
+  /** Ends one direction or both, of a socket. Anything else is ENOTSOCK. */
+  shutdown(_how: "read" | "write" | "both"): void {
+    throw namedError("ENOTSOCK", "shutdown");
+  }
+
+  /** What the other end learns when this one is gone. */
+  protected release(): void {}
+
+  watch(watcher: Watcher): void {
+    this.#watchers.push(watcher);
+  }
+
+  unwatch(watcher: Watcher): void {
+    this.#watchers.splice(this.#watchers.indexOf(watcher), 1);
+  }
+
+  /** Tells the watchers, the latest first: Linux puts a new one at the head of the wait queue. */
+  wake(bits: number): void {
+    for (let index = this.#watchers.length - 1; index >= 0; index--) this.#watchers[index]?.wake(bits);
+  }
+
+  /** A descriptor points here now. */
+  hold(): void {
+    this.#descriptors++;
+  }
+
+  /** A descriptor that pointed here is closed. Watchers go first, so that they do not hear of the end: epoll(7), Q6. */
+  drop(): void {
+    if (--this.#descriptors > 0) return;
+
+    for (const watcher of this.#watchers.splice(0)) watcher.released();
+    this.release();
+  }
+}
