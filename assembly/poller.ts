@@ -262,11 +262,28 @@ export function modify(poller: Poller, fd: i32, key: u64, interest: u32, givenMo
   if (fd < 0) return EBADF;
   const entry = poller.find(fd);
   if (entry == null || !(entry.state & REGISTERED)) return ENOENT;
+  if (rearmedForFree(poller, entry, key, interest, givenMode)) return OK;
   const mode = givenMode == KEEP_MODE ? <u32>entry.mode : givenMode;
   if (modifiedHere(poller, entry, fd, key, interest, mode)) return OK;
   planModify(entry, fd, key, interest, mode);
   carryOut(poller);
   return operationAt(0).error;
+}
+
+/**
+ * Arms a registration again that has fired and that the kernel still reports, if nothing else is to change. All that
+ * `modifiedHere` would find out of it is known then, and most calls are of this kind.
+ */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+function rearmedForFree(poller: Poller, entry: Registration, key: u64, interest: u32, givenMode: u32): bool {
+  const isSame = interest == entry.interest && (givenMode == KEEP_MODE || givenMode == entry.mode);
+  if (!isSame || entry.state != (REGISTERED | FIRED) || !kernel.isNoisy(entry.applied)) return false;
+  entry.key = key;
+  entry.state = REGISTERED;
+  if (entry.lateness > 0) entry.lateness--;
+  poller.rearmsLeftOut++;
+  return true;
 }
 
 /** Modifies a registration without asking the kernel, if that can be: at once, or with the next wait. */

@@ -20,13 +20,24 @@ export const ERROR: u32 = 32;
 const EVENT_SHIFT: u32 = 5;
 const MOST_EVENTS: u32 = 1 << 26;
 
-/** Room for the events of one wait. The events follow the two words. */
+/** Writes an event, and answers where the next one goes. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function writeEvent(at: usize, key: u64, readiness: u32): usize {
+  store<u64>(at, key);
+  store<u64>(at, 0, 8);
+  store<u64>(at, readiness, 16);
+  return at + (1 << EVENT_SHIFT);
+}
+
+/** Room for the events of one wait. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @unmanaged
 export class EventBuffer {
   capacity: u32;
-  count: u32;
   first: usize;
+  /** Where the next event goes. */
+  end: usize;
 
   /** Room for so many events, or null if there is no memory for them. */
   static create(capacity: u32): EventBuffer | null {
@@ -40,8 +51,8 @@ export class EventBuffer {
     }
     const buffer = changetype<EventBuffer>(at);
     buffer.capacity = capacity;
-    buffer.count = 0;
     buffer.first = first;
+    buffer.end = first;
     return buffer;
   }
 
@@ -51,21 +62,20 @@ export class EventBuffer {
     release(changetype<usize>(this), offsetof<EventBuffer>());
   }
 
-  /** Adds an event; there must be room. */
-  // @ts-ignore: decorators of methods are AssemblyScript's
-  @inline
-  push(key: u64, readiness: u32): void {
-    const at = this.first + ((<usize>this.count) << EVENT_SHIFT);
-    store<u64>(at, key);
-    store<u64>(at, 0, 8);
-    store<u64>(at, readiness, 16);
-    this.count++;
+  /** How many events there are. */
+  get count(): u32 {
+    return (<u32>(this.end - this.first)) >> EVENT_SHIFT;
+  }
+
+  /** Forgets the events. */
+  clear(): void {
+    this.end = this.first;
   }
 
   /** Adds an event that tells an error; there must be room. */
   pushError(key: u64, readiness: u32, error: u32): void {
-    const at = this.first + ((<usize>this.count) << EVENT_SHIFT);
-    this.push(key, readiness | ERROR);
+    const at = this.end;
+    this.end = writeEvent(at, key, readiness | ERROR);
     if (error == OK) return;
     store<u32>(at, 1, 20);
     storeError(at + 24, error);

@@ -8,7 +8,7 @@ import { now } from "./clock";
 import { EINVAL, OK, isGone } from "./errors";
 import * as kernel from "./kernel";
 import { LATE, Poller } from "./poller";
-import { EventBuffer } from "./readiness";
+import { EventBuffer, writeEvent } from "./readiness";
 import { rebuild } from "./rebuild";
 import { FIRED, REGISTERED, Registration } from "./registrations";
 
@@ -17,7 +17,7 @@ const MODE_EDGE_ONESHOT: u32 = 3;
 
 /** Waits, for ever unless there is a timeout. Answers an error; else the buffer tells the events. */
 export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, timeout: u64): u32 {
-  buffer.count = 0;
+  buffer.clear();
   if (buffer.capacity == 0) return EINVAL;
   poller.woken = false;
   poller.waits++;
@@ -145,6 +145,7 @@ function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration)
 /** Puts the kernel's events into the buffer, but for those that nobody wants. */
 function report(poller: Poller, buffer: EventBuffer): void {
   const count = kernel.ready;
+  let at = buffer.end;
   for (let i: u32 = 0; i < count; i++) {
     const fd = kernel.readyFd(i);
     const entry = poller.find(fd);
@@ -153,15 +154,19 @@ function report(poller: Poller, buffer: EventBuffer): void {
       else stray(poller);
       continue;
     }
-    entry.applied = kernel.afterEvent(entry.applied);
+    const applied = entry.applied;
+    const left = kernel.afterEvent(applied);
+    if (left != applied) entry.applied = left;
     if ((entry.state & FIRED) != 0) {
-      if (kernel.isNoisy(entry.applied)) poller.enqueue(fd, entry);
+      if (kernel.isNoisy(left)) poller.enqueue(fd, entry);
       continue;
     }
-    if (entry.interest == 0) continue;
-    buffer.push(entry.key, kernel.readinessOf(kernel.readyMask(i), entry.interest));
+    const interest = entry.interest;
+    if (interest == 0) continue;
+    at = writeEvent(at, entry.key, kernel.readinessOf(kernel.readyMask(i), interest));
     if (entry.mode == MODE_ONESHOT || entry.mode == MODE_EDGE_ONESHOT) fire(poller, entry);
   }
+  buffer.end = at;
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's

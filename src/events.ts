@@ -42,7 +42,7 @@ const READ_CLOSED = 8;
 const HANG_UP = 16;
 const ERROR = 32;
 
-const EVENT_BYTES = 32;
+const EVENT_WORDS = 8;
 const MOST_EVENTS = 2 ** 26;
 
 /** Joins the two words of a u64: a number where it is a safe integer, else a bigint. */
@@ -51,57 +51,84 @@ function joined(low: number, high: number): Key {
   return high < 2 ** 21 ? high * 2 ** 32 + low : (BigInt(high) << 32n) | BigInt(low);
 }
 
-/** The event that iteration is at. It is the same object for every event: copy what is to be kept. */
+/**
+ * The event that iteration is at. It is the same object for every event: copy what is to be kept.
+ *
+ * Ordinary fields: `#` ones cost several nanoseconds an event here on Node 20.
+ */
 class Cursor implements ReadyEvent {
-  readonly #instance: Instance;
-  #offset = 0;
+  /** The event's place in `Instance.words`. */
+  private place = 0;
   // The loop's body may make memory grow, so what nearly every loop reads is read before.
-  #low = 0;
-  #high = 0;
-  #readiness = 0;
+  private low = 0;
+  private high = 0;
+  private readiness = 0;
 
-  constructor(instance: Instance) {
-    this.#instance = instance;
-  }
+  constructor(private readonly instance: Instance) {}
 
-  moveTo(offset: number): void {
-    const { words } = this.#instance;
-    this.#offset = offset;
-    this.#low = words[offset >> 2] as number;
-    this.#high = words[(offset >> 2) + 1] as number;
-    this.#readiness = words[(offset >> 2) + 4] as number;
+  moveTo(place: number): void {
+    const { words } = this.instance;
+    this.place = place;
+    this.low = words[place] as number;
+    this.high = words[place + 1] as number;
+    this.readiness = words[place + 4] as number;
   }
 
   get key(): Key {
-    return joined(this.#low, this.#high);
+    return joined(this.low, this.high);
   }
   get readable(): boolean {
-    return (this.#readiness & READABLE) !== 0;
+    return (this.readiness & READABLE) !== 0;
   }
   get writable(): boolean {
-    return (this.#readiness & WRITABLE) !== 0;
+    return (this.readiness & WRITABLE) !== 0;
   }
   get priority(): boolean {
-    return (this.#readiness & PRIORITY) !== 0;
+    return (this.readiness & PRIORITY) !== 0;
   }
   get readClosed(): boolean {
-    return (this.#readiness & READ_CLOSED) !== 0;
+    return (this.readiness & READ_CLOSED) !== 0;
   }
   get hangUp(): boolean {
-    return (this.#readiness & HANG_UP) !== 0;
+    return (this.readiness & HANG_UP) !== 0;
   }
   get error(): boolean {
-    return (this.#readiness & ERROR) !== 0;
+    return (this.readiness & ERROR) !== 0;
   }
   get errorCode(): string | undefined {
-    this.#instance.refresh();
-    const at = this.#offset + 20;
-    return this.#instance.bytes[at] === 0 ? undefined : codeOf(errorCodeAt(this.#instance, at + 4));
+    this.instance.refresh();
+    const at = this.place * 4 + 20;
+    return this.instance.bytes[at] === 0 ? undefined : codeOf(errorCodeAt(this.instance, at + 4));
   }
   get bytes(): number {
-    this.#instance.refresh();
-    const { words } = this.#instance;
-    return Number(joined(words[(this.#offset >> 2) + 2] as number, words[(this.#offset >> 2) + 3] as number));
+    this.instance.refresh();
+    const { words } = this.instance;
+    return Number(joined(words[this.place + 2] as number, words[this.place + 3] as number));
+  }
+}
+
+/** One pass over the events. It is its own result, so that a step makes no object. */
+class Pass implements IterableIterator<ReadyEvent> {
+  readonly done = false;
+
+  constructor(
+    readonly value: Cursor,
+    private readonly instance: Instance,
+    private place: number,
+    private readonly end: number,
+  ) {}
+
+  next(): IteratorResult<ReadyEvent> {
+    const { place } = this;
+    if (place === this.end) return { done: true, value: undefined };
+    if (this.instance.words.length === 0) this.instance.refresh();
+    this.value.moveTo(place);
+    this.place = place + EVENT_WORDS;
+    return this;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
   }
 }
 
@@ -166,23 +193,9 @@ export class Events implements Iterable<ReadyEvent> {
    */
   [Symbol.iterator](): IterableIterator<ReadyEvent> {
     const room = this.#room;
-    if (room === undefined || this.#length === 0) return [][Symbol.iterator]();
-    room.instance.refresh();
-    const { cursor, instance } = room;
-    const step: { done: boolean; value: Cursor } = { done: false, value: cursor };
-    const end = room.first + this.#length * EVENT_BYTES;
-    let offset = room.first;
-    const iterator = {
-      next(): IteratorResult<ReadyEvent> {
-        if (offset === end) return { done: true, value: undefined };
-        if (instance.words.length === 0) instance.refresh();
-        cursor.moveTo(offset);
-        offset += EVENT_BYTES;
-        return step as IteratorYieldResult<ReadyEvent>;
-      },
-      [Symbol.iterator]: () => iterator,
-    };
-    return iterator;
+    if (room === undefined) return [][Symbol.iterator]();
+    const first = room.first / 4;
+    return new Pass(room.cursor, room.instance, first, first + this.#length * EVENT_WORDS);
   }
 
   /** The events as plain objects that can be kept. */

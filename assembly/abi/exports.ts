@@ -36,7 +36,9 @@ function done(value: u32): usize {
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 function outcome(error: u32): usize {
-  return error == OK ? done(0) : failed(error);
+  if (error != OK) return failed(error);
+  store<u32>(area, 0);
+  return area;
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's

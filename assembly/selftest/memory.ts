@@ -1,6 +1,6 @@
 /** Blocks, the slab, and the room for events. */
 import { allocate, inUse, release } from "../memory";
-import { EventBuffer } from "../readiness";
+import { EventBuffer, writeEvent } from "../readiness";
 import { Registrations } from "../registrations";
 import { equal, holds, test } from "./report";
 
@@ -48,7 +48,7 @@ export function testMemory(): void {
   test("events are written one after the other, and their room is given back");
   const buffer = EventBuffer.create(3)!;
   equal(buffer.count, 0);
-  buffer.push(u64.MAX_VALUE, 1);
+  buffer.end = writeEvent(buffer.end, u64.MAX_VALUE, 1);
   buffer.pushError(5, 2, 6);
   equal(buffer.count, 2);
   equal(load<u64>(buffer.first), u64.MAX_VALUE);

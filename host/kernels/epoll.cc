@@ -181,18 +181,22 @@ bool Control(napi_env env, const Binding& binding, int epoll, uint32_t pointer, 
   return true;
 }
 
-/// Gives a list to the component; false if its allocator or the memory it answered was no good.
-template <typename T>
-bool WriteList(napi_env env, const Guest& guest, const T* items, size_t count, List& list) {
+/// Room for a list in the component, or null if it is empty, or if the component's allocator or what it answered was no
+/// good.
+uint8_t* MakeRoom(napi_env env, const Guest& guest, size_t count, size_t size, List& list) {
   list = {0, static_cast<uint32_t>(count)};
-  if (count == 0) return true;
-  list.pointer = guest.Allocate(env, list.length, sizeof(T));
+  if (count == 0) return nullptr;
+  list.pointer = guest.Allocate(env, list.length, size);
   bool threw = false;
   napi_is_exception_pending(env, &threw);
-  if (threw) return false;
-  uint8_t* room = guest.At(env, list.pointer, list.length, sizeof(T));
-  if (room == nullptr) return false;
-  memcpy(room, items, count * sizeof(T));
+  return threw ? nullptr : guest.At(env, list.pointer, list.length, size);
+}
+
+/// Gives failures to the component; false if there was no room for them.
+bool WriteList(napi_env env, const Guest& guest, const std::vector<Failure>& failures, List& list) {
+  uint8_t* room = MakeRoom(env, guest, failures.size(), sizeof(Failure), list);
+  if (room == nullptr) return failures.empty();
+  memcpy(room, failures.data(), failures.size() * sizeof(Failure));
   return true;
 }
 
@@ -206,7 +210,7 @@ napi_value ControlFunction(napi_env env, napi_callback_info info) {
   if (!Control(env, binding, epoll, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
 
   List list;
-  if (!WriteList(env, binding.guest, failures.data(), failures.size(), list)) return nullptr;
+  if (!WriteList(env, binding.guest, failures, list)) return nullptr;
   uint8_t* area = binding.guest.At(env, arguments.U32(3), 1, sizeof list);
   if (area != nullptr) memcpy(area, &list, sizeof list);
   return nullptr;
@@ -254,12 +258,16 @@ int Wait(int epoll, epoll_event* events, int capacity, const uint64_t* nanosecon
   return WaitWithoutPwait2(epoll, events, capacity, *nanoseconds);
 }
 
-/// The kernel's events as the component's. On x86-64 struct epoll_event is packed and the two are alike.
-void Translate(const epoll_event* from, int count, Event* to) {
+/// Gives the kernel's events to the component; false as `WriteList`.
+bool WriteEvents(napi_env env, const Guest& guest, const epoll_event* ready, int count, List& list) {
+  uint8_t* room = MakeRoom(env, guest, count, sizeof(Event), list);
+  if (room == nullptr) return count == 0;
   for (int i = 0; i < count; i++) {
-    uint64_t data = from[i].data.u64;
-    to[i] = {from[i].events, static_cast<uint32_t>(data), static_cast<uint32_t>(data >> 32)};
+    uint64_t data = ready[i].data.u64;
+    Event event{ready[i].events, static_cast<uint32_t>(data), static_cast<uint32_t>(data >> 32)};
+    memcpy(room + i * sizeof event, &event, sizeof event);
   }
+  return true;
 }
 
 napi_value WaitFunction(napi_env env, napi_callback_info info) {
@@ -275,7 +283,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
   if (!failures.empty()) {
     result.tag = kError;
     result.error.tag = kChangesRefused;
-    if (!WriteList(env, binding.guest, failures.data(), failures.size(), result.error.changes)) return nullptr;
+    if (!WriteList(env, binding.guest, failures, result.error.changes)) return nullptr;
   } else {
     epoll_event ready[kMaxEvents];
     uint64_t nanoseconds = arguments.U64(5);
@@ -286,9 +294,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
       result.error.tag = kKernelRefused;
       result.error.kernel = ErrorCodeOf(errno);
     } else {
-      Event events[kMaxEvents];
-      Translate(ready, count, events);
-      if (!WriteList(env, binding.guest, events, count, result.events)) return nullptr;
+      if (!WriteEvents(env, binding.guest, ready, count, result.events)) return nullptr;
     }
   }
 
