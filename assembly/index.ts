@@ -1,4 +1,4 @@
 /** The core module: what the component exports. */
 export * from "./abi/exports";
-export * from "./abi/realloc";
+export { realloc } from "./abi/realloc";
 import "./abi/abort";

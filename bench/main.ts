@@ -1,9 +1,13 @@
 /** `npm run bench`: the comparisons, by name. */
 import { parseArgs } from "node:util";
 import { addDelete } from "./add-delete.js";
-import { storm } from "./storm.js";
+import { storm, stormCalls } from "./storm.js";
 
-const BENCHMARKS: Record<string, (rounds: number) => boolean> = { storm, "add-delete": addDelete };
+const BENCHMARKS: Record<string, (rounds: number) => boolean> = {
+  storm,
+  "storm-calls": stormCalls,
+  "add-delete": addDelete,
+};
 
 const HELP = `Usage: npm run bench -- [NAME…] [--rounds N]
 

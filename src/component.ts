@@ -71,9 +71,10 @@ export class Instance {
     this.#kernel = kernel.open();
     let core: CoreExports | undefined;
     const instantiateCore = (module: WebAssembly.Module, imports: WebAssembly.Imports = {}): WebAssembly.Instance => {
-      const instance = new WebAssembly.Instance(module, this.#watchResources(imports));
-      if ("cabi_realloc" in instance.exports) core = instance.exports as unknown as CoreExports;
-      return instance;
+      const { exports } = new WebAssembly.Instance(module, this.#watchResources(imports));
+      if (!("cabi_realloc" in exports)) return { exports };
+      core = exports as unknown as CoreExports;
+      return { exports: this.#guardDestructors(exports) };
     };
     const imports: Record<string, object> = { "lio:poller/types": {} };
     for (const [name, functions] of Object.entries(this.#kernel.imports)) imports[`lio:poller/${name}`] = functions;
@@ -123,6 +124,18 @@ export class Instance {
     this.state = TRAPPED;
     this.#kernel.close();
     return pollerError("ERR_POLLER_TRAPPED", "The poller's component failed, and its pollers are closed", { cause });
+  }
+
+  /** Keeps jco, which drops resources that were collected, from calling an instance that has trapped. */
+  #guardDestructors(exports: WebAssembly.Exports): WebAssembly.Exports {
+    const guarded = Object.entries(exports).map(([name, value]) => {
+      if (!name.includes("#[dtor]") || typeof value !== "function") return [name, value] as const;
+      const destroy = (representation: number): void => {
+        if (this.state !== TRAPPED) value(representation);
+      };
+      return [name, destroy] as const;
+    });
+    return Object.fromEntries(guarded);
   }
 
   /** Notes by which representation the component knows the resource that it makes: jco keeps that to itself. */

@@ -1,7 +1,6 @@
 /** The `error-code` variant of `wit/types.wit`: from the component's memory, or from jco, to Node's names. */
-import { getSystemErrorName } from "node:util";
 import type { Instance } from "./component.js";
-import { namedError, type PollerError } from "./errors.js";
+import { namedError, type PollerError, systemErrorName } from "./errors.js";
 
 /** The tags' Node names, in the order of the variant; `other` comes after them. */
 const NAMES = [
@@ -64,16 +63,7 @@ export function errorCodeAt(instance: Instance, at: number): ErrorCode {
 
 /** Node's name of an error code. */
 export function codeOf({ tag, number }: ErrorCode): string {
-  return NAMES[tag] ?? otherName(number);
-}
-
-function otherName(number: number): string {
-  // Node refuses numbers that it has no name for.
-  try {
-    return getSystemErrorName(-number);
-  } catch {
-    return `E${number}`;
-  }
+  return NAMES[tag] ?? systemErrorName(number);
 }
 
 /** The error to throw for an error code. */

@@ -5,7 +5,7 @@
  * Node's `TypeError` or `RangeError`, with Node's codes.
  */
 import { constants } from "node:os";
-import { getSystemErrorName } from "node:util";
+import { getSystemErrorMap } from "node:util";
 
 /** Codes of failures that are not the kernel's. */
 export type PollerErrorCode =
@@ -39,7 +39,7 @@ export function pollerError(code: PollerErrorCode, message: string, options?: Er
 
 /** A failed system call, by its positive error number. */
 export function systemError(errno: number, syscall: string, detail?: string): PollerError {
-  return describe(nameOf(errno), -errno, syscall, detail);
+  return describe(systemErrorName(errno), -errno, syscall, detail);
 }
 
 /** A failed system call, by the name of its error. */
@@ -53,13 +53,9 @@ function describe(code: string, errno: number | undefined, syscall: string, deta
   return new PollerError(message, code, errno, syscall);
 }
 
-function nameOf(errno: number): string {
-  // Node refuses numbers that it has no name for.
-  try {
-    return getSystemErrorName(-errno);
-  } catch {
-    return `E${errno}`;
-  }
+/** Node's name of a positive error number, or one made of the number where Node has none. */
+export function systemErrorName(errno: number): string {
+  return getSystemErrorMap().get(-errno)?.[0] ?? `E${errno}`;
 }
 
 /** An argument of the wrong type: Node's `ERR_INVALID_ARG_TYPE`. */

@@ -143,6 +143,8 @@ interface Room {
 /** For the poller: where a wait's events go, and how many came. */
 export let roomFor: (events: Events, kernel: Kernel, instance: Instance) => number;
 export let setLength: (events: Events, length: number) => void;
+/** Whether a value is room for events, and not only looks like it. */
+export let isEvents: (value: unknown) => value is Events;
 
 /**
  * Room for the events of a wait, to be used again and again.
@@ -165,6 +167,7 @@ export class Events implements Iterable<ReadyEvent> {
 
   static {
     roomFor = (events, kernel, instance) => events.#roomFor(kernel, instance);
+    isEvents = (value): value is Events => typeof value === "object" && value !== null && #room in value;
     setLength = (events, length) => {
       events.#length = length;
     };

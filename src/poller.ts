@@ -4,7 +4,7 @@
 import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, TRAPPED } from "./component.js";
 import { errorCodeAt, errorOf, rethrowLifted } from "./error-code.js";
 import { invalidType, invalidValue, outOfRange, pollerError, type PollerError } from "./errors.js";
-import { Events, type Key, roomFor, setLength } from "./events.js";
+import { type Events, isEvents, type Key, roomFor, setLength } from "./events.js";
 import { ANY_INTEREST, type Interest, type Mode, MODES } from "./interest.js";
 import type { Kernel, KernelName } from "./kernel.js";
 import { platformKernel } from "./platform.js";
@@ -53,7 +53,8 @@ export interface PollerStats {
 const CHANGE_BYTES = 32;
 const FAILURE_BYTES = 12;
 const CHANGES_PER_CALL = 1024;
-const LONGEST_TIMEOUT = 2n ** 64n - 1n;
+/** The largest number below 2^64 that a number can be: 584 years in nanoseconds. */
+const LONGEST_TIMEOUT = 2 ** 64 - 2 ** 11;
 
 /**
  * A set of registered descriptors, and the wait for any of them to become ready.
@@ -94,11 +95,12 @@ export class Poller implements Disposable {
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    */
   add(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
-    const instance = this.#idle();
     checkFd(fd);
     checkInterest(interest);
     const word = wordOf(key);
     const mode = modeOf(options);
+    // Last: reading the options may have run code that closed the poller.
+    const instance = this.#idle();
     let area: number;
     instance.state = BUSY;
     try {
@@ -122,11 +124,12 @@ export class Poller implements Disposable {
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    */
   modify(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
-    const instance = this.#idle();
     checkFd(fd);
     checkInterest(interest);
     const word = wordOf(key);
     const mode = modeOf(options);
+    // Last: reading the options may have run code that closed the poller.
+    const instance = this.#idle();
     let area: number;
     instance.state = BUSY;
     try {
@@ -146,8 +149,8 @@ export class Poller implements Disposable {
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   delete(fd: number): void {
-    const instance = this.#idle();
     checkFd(fd);
+    const instance = this.#idle();
     let area: number;
     instance.state = BUSY;
     try {
@@ -213,9 +216,9 @@ export class Poller implements Disposable {
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   wait(events: Events, options?: WaitOptions): number {
-    const instance = this.#idle();
-    if (!(events instanceof Events)) throw invalidType("events", "an instance of Events", events);
+    if (!isEvents(events)) throw invalidType("events", "an instance of Events", events);
     const timeout = timeoutOf(options);
+    const instance = this.#idle();
     const room = roomFor(events, this.#kernel, instance);
     setLength(events, 0);
     let area: number;
@@ -374,7 +377,7 @@ function checkInterest(interest: Interest): void {
 
 // BigInt(number) costs more than the whole call, and keys come again and again: they are indices more often than not.
 const CACHED_WORDS = 4096;
-const cachedKeys = new Float64Array(CACHED_WORDS).fill(-1);
+const cachedKeys = new Float64Array(CACHED_WORDS).fill(NaN);
 const cachedWords = new Array<bigint>(CACHED_WORDS).fill(0n);
 
 /** A key as the component takes it. */
@@ -414,8 +417,8 @@ function timeoutOf(options: WaitOptions | undefined): bigint | undefined {
   if (timeout === 0) return 0n;
   if (typeof timeout !== "number") throw invalidType("options.timeout", "of type number", timeout);
   if (!(timeout >= 0)) throw outOfRange("options.timeout", "a number >= 0", timeout);
-  const nanoseconds = BigInt(Math.ceil(timeout * 1e6));
-  return nanoseconds > LONGEST_TIMEOUT ? LONGEST_TIMEOUT : nanoseconds;
+  const nanoseconds = Math.ceil(timeout * 1e6);
+  return nanoseconds < LONGEST_TIMEOUT ? BigInt(nanoseconds) : BigInt(LONGEST_TIMEOUT);
 }
 
 // ---- Batches ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ describe("the core's self-test under node:wasi", () => {
   const program = new WebAssembly.Module(readFileSync(join(root, "out/selftest.wasm")));
 
   it("asks its host for nothing but to write and to exit", () => {
-    const imports = WebAssembly.Module.imports(module).map(({ module, name }) => `${module}.${name}`);
+    const imports = WebAssembly.Module.imports(program).map(({ module, name }) => `${module}.${name}`);
     assert.deepEqual(imports.toSorted(), ["wasi_snapshot_preview1.fd_write", "wasi_snapshot_preview1.proc_exit"]);
   });
 

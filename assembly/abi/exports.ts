@@ -6,10 +6,10 @@
 import { apply } from "../batch";
 import { ENOMEM, OK, storeError } from "../errors";
 import * as kernel from "../kernel";
-import { release } from "../memory";
 import { KEEP_MODE, Poller, add, createdPoller, modify, notify, remove } from "../poller";
 import { EventBuffer } from "../readiness";
 import { wait } from "../wait";
+import { giveBack } from "./realloc";
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @external("[export]lio:poller/poller@0.1.0", "[resource-new]poller")
@@ -111,7 +111,7 @@ export function pollerApply(poller: Poller, changes: usize, length: u32): usize 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @wit("cabi_post_lio:poller/poller@0.1.0#[method]poller.apply")
 export function pollerApplied(_result: usize): void {
-  if (appliedBytes != 0) release(appliedList, appliedBytes);
+  if (appliedBytes != 0) giveBack(appliedList, appliedBytes);
   appliedBytes = 0;
 }
 

@@ -1,0 +1,44 @@
+/** A thread with pollers: opens them, says so, and on a message ends as it was told to, closing none. */
+import { parentPort, workerData } from "node:worker_threads";
+import { Events, Interest, Poller } from "lio-poller";
+
+/** How the thread ends; with `"terminate"` it does not, and with `"wait"` after its poller has had an event. */
+export type Ending = "return" | "exit" | "throw" | "terminate" | "wait";
+
+export interface Orders {
+  readonly pollers: number;
+  readonly ending: Ending;
+  /** What to wait for. */
+  readonly fd?: number;
+}
+
+const { pollers: count, ending, fd } = workerData as Orders;
+const port = parentPort;
+if (port === null) throw new Error("this is a thread's program");
+
+const events = new Events(4);
+const pollers = Array.from({ length: count }, () => {
+  const poller = new Poller();
+  poller.notify();
+  poller.wait(events, { timeout: 0 });
+  return poller;
+});
+
+const endings: Readonly<Record<Ending, () => void>> = {
+  return: () => port.close(),
+  exit: () => process.exit(3),
+  throw: () => {
+    throw new Error("the thread throws");
+  },
+  terminate: () => {},
+  wait: () => {
+    const [poller] = pollers;
+    if (poller === undefined || fd === undefined) throw new Error("there is nothing to wait for");
+    poller.add(fd, 7, Interest.READABLE);
+    poller.wait(events);
+    process.exit(Number(events.toArray()[0]?.key));
+  },
+};
+
+port.on("message", () => endings[ending]());
+port.postMessage("ready");

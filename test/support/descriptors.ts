@@ -1,0 +1,24 @@
+/** What this process has open, by Linux's /proc. */
+import { readdirSync, readlinkSync } from "node:fs";
+
+/** What each open descriptor of the process is, of all its threads. */
+export function openFiles(): ReadonlyMap<number, string> {
+  const found = new Map<number, string>();
+  for (const name of readdirSync("/proc/self/fd")) {
+    try {
+      found.set(Number(name), readlinkSync(`/proc/self/fd/${name}`));
+    } catch {
+      // The descriptor that the folder was read with is closed by now.
+    }
+  }
+  return found;
+}
+
+/** How many epoll instances and how many eventfds, which notifiers are, the process has open. */
+export function kernelObjects(): { epolls: number; eventfds: number } {
+  const files = [...openFiles().values()];
+  return {
+    epolls: files.filter((file) => file === "anon_inode:[eventpoll]").length,
+    eventfds: files.filter((file) => file.startsWith("anon_inode:[eventfd")).length,
+  };
+}

@@ -1,0 +1,27 @@
+/** Takes a component's memory, by room for events: addresses that nobody writes to. */
+import assert from "node:assert/strict";
+import { Events, PollerError, type Poller } from "lio-poller";
+
+/** Everything that was taken, so that it stays so. */
+const kept: Events[] = [];
+
+/** Takes room for so many events, over and over, until there is none. */
+export function takeMemory(poller: Poller, capacity: number): void {
+  for (;;) {
+    const room = new Events(capacity);
+    try {
+      poller.wait(room, { timeout: 0 });
+    } catch (error) {
+      assert.ok(error instanceof PollerError);
+      assert.equal(error.code, "ENOMEM");
+      assert.equal(room.length, 0);
+      return;
+    }
+    kept.push(room);
+  }
+}
+
+/** Takes all memory, to the last block. */
+export function takeAllMemory(poller: Poller): void {
+  for (let capacity = 2 ** 26; capacity >= 1; capacity /= 2) takeMemory(poller, capacity);
+}
