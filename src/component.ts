@@ -2,8 +2,8 @@
  * Instances of the components, and the canonical ABI for the calls that are made often.
  *
  * jco instantiates the component and serves the rare calls. What it generates costs microseconds a call, so the often
- * used ones go to the core module's exports directly, with flat arguments, and read their results from its memory as
- * the canonical ABI lays them out.
+ * used ones go to the core module's exports directly, and read their results from its memory as the canonical ABI lays
+ * them out.
  */
 import { readFileSync } from "node:fs";
 import { type ComponentName, components } from "./components.js";
@@ -22,19 +22,19 @@ export type LiftedEvents = Root["poller"]["Events"]["prototype"];
 
 const POLLER = "lio:poller/poller@0.1.0";
 
-/** The core exports that are called directly. Each returns where its result lies. */
-type CoreExports = {
+/**
+ * The core exports that are called directly. The `numbers…` are those of `assembly/abi/numbers.ts`: a key is its two words,
+ * and each returns 0, or where the result lies that says why it failed.
+ */
+interface CoreExports extends WebAssembly.Exports {
   readonly memory: WebAssembly.Memory;
   readonly cabi_realloc: (old: number, oldSize: number, alignment: number, size: number) => number;
-} & {
-  readonly [
-    Name in "add" | "modify" | "delete" | "apply" | "wait" | "notify" as `${typeof POLLER}#[method]poller.${Name}`
-  ]: Instance[Name];
-} & {
-  readonly [Name in "read" as `${typeof POLLER}#[method]events.${Name}`]: Instance[Name];
-} & {
-  readonly [Name in "applied" as `cabi_post_${typeof POLLER}#[method]poller.apply`]: Instance[Name];
-};
+  readonly numbersAdd: Instance["add"];
+  readonly numbersModify: Instance["modify"];
+  readonly numbersDelete: Instance["delete"];
+  readonly numbersWait: Instance["wait"];
+  readonly numbersNotify: Instance["notify"];
+}
 
 /** No call runs. */
 export const IDLE = 0;
@@ -52,13 +52,15 @@ export class Instance {
   bytes: Uint8Array;
   words: Uint32Array;
 
-  readonly add: (poller: number, fd: number, key: bigint, interest: number, mode: number) => number;
-  readonly modify: (poller: number, fd: number, key: bigint, interest: number, hasMode: number, mode: number) => number;
+  readonly add: (poller: number, fd: number, low: number, high: number, interest: number, mode: number) => number;
+  /** A mode below 0 is none. */
+  readonly modify: (poller: number, fd: number, low: number, high: number, interest: number, mode: number) => number;
   readonly delete: (poller: number, fd: number) => number;
+  /** Nanoseconds; below 0 is for ever. Returns a count, or below 0 the complement of where its failed result lies. */
+  readonly wait: (poller: number, events: number, timeout: number) => number;
+  readonly notify: (poller: number) => number;
   readonly apply: (poller: number, changes: number, length: number) => number;
   readonly applied: (result: number) => void;
-  readonly wait: (poller: number, events: number, hasTimeout: number, timeout: bigint) => number;
-  readonly notify: (poller: number) => number;
   readonly read: (events: number) => number;
   readonly allocate: (bytes: number) => number;
 
@@ -73,27 +75,27 @@ export class Instance {
     const instantiateCore = (module: WebAssembly.Module, imports: WebAssembly.Imports = {}): WebAssembly.Instance => {
       const { exports } = new WebAssembly.Instance(module, this.#watchResources(imports));
       if (!("cabi_realloc" in exports)) return { exports };
-      core = exports as unknown as CoreExports;
+      core = exports as CoreExports;
       return { exports: this.#guardDestructors(exports) };
     };
     const imports: Record<string, object> = { "lio:poller/types": {} };
     for (const [name, functions] of Object.entries(this.#kernel.imports)) imports[`lio:poller/${name}`] = functions;
     const { name } = kernel;
-    this.#root = components[name]((path) => coreModule(name, path), imports as never, instantiateCore);
+    this.#root = components[name]((path) => compiled(`${name}/${path}`), imports as never, instantiateCore);
 
     if (core === undefined) throw new Error("the component has no core module that exports its allocator");
     const { memory, cabi_realloc } = core;
     this.#memory = memory;
     this.bytes = new Uint8Array(memory.buffer);
     this.words = new Uint32Array(memory.buffer);
-    this.add = core[`${POLLER}#[method]poller.add`];
-    this.modify = core[`${POLLER}#[method]poller.modify`];
-    this.delete = core[`${POLLER}#[method]poller.delete`];
-    this.apply = core[`${POLLER}#[method]poller.apply`];
-    this.applied = core[`cabi_post_${POLLER}#[method]poller.apply`];
-    this.wait = core[`${POLLER}#[method]poller.wait`];
-    this.notify = core[`${POLLER}#[method]poller.notify`];
-    this.read = core[`${POLLER}#[method]events.read`];
+    this.add = core.numbersAdd;
+    this.modify = core.numbersModify;
+    this.delete = core.numbersDelete;
+    this.wait = core.numbersWait;
+    this.notify = core.numbersNotify;
+    this.apply = core[`${POLLER}#[method]poller.apply`] as Instance["apply"];
+    this.applied = core[`cabi_post_${POLLER}#[method]poller.apply`] as Instance["applied"];
+    this.read = core[`${POLLER}#[method]events.read`] as Instance["read"];
     this.allocate = (bytes) => cabi_realloc(0, 0, 8, bytes);
   }
 
@@ -154,14 +156,14 @@ export class Instance {
   }
 }
 
-const coreModules = new Map<string, WebAssembly.Module>();
+const modules = new Map<string, WebAssembly.Module>();
 
-function coreModule(component: ComponentName, path: string): WebAssembly.Module {
-  const url = new URL(`./component/${component}/${path}`, import.meta.url);
-  let module = coreModules.get(url.href);
+/** A module that the build has put under `component/`. */
+function compiled(path: string): WebAssembly.Module {
+  let module = modules.get(path);
   if (module === undefined) {
-    module = new WebAssembly.Module(readFileSync(url));
-    coreModules.set(url.href, module);
+    module = new WebAssembly.Module(readFileSync(new URL(`./component/${path}`, import.meta.url)));
+    modules.set(path, module);
   }
   return module;
 }

@@ -97,19 +97,20 @@ export class Poller implements Disposable {
   add(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
     checkFd(fd);
     checkInterest(interest);
-    const word = wordOf(key);
+    const low = lowWord(key);
+    const high = highWord(key);
     const mode = modeOf(options);
     // Last: reading the options may have run code that closed the poller.
     const instance = this.#idle();
-    let area: number;
+    let failure: number;
     instance.state = BUSY;
     try {
-      area = instance.add(this.#representation, fd, word, interest, mode === KEEP ? 0 : mode);
+      failure = instance.add(this.#representation, fd, low, high, interest, mode === KEEP ? 0 : mode);
     } catch (cause) {
       throw instance.trapped(cause);
     }
     instance.state = IDLE;
-    if (instance.bytes[area] !== 0) throwIfFailed(instance, area, "add", fd);
+    if (failure !== 0) throw errorAt(instance, failure, "add", fd);
   }
 
   /**
@@ -126,19 +127,20 @@ export class Poller implements Disposable {
   modify(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
     checkFd(fd);
     checkInterest(interest);
-    const word = wordOf(key);
+    const low = lowWord(key);
+    const high = highWord(key);
     const mode = modeOf(options);
     // Last: reading the options may have run code that closed the poller.
     const instance = this.#idle();
-    let area: number;
+    let failure: number;
     instance.state = BUSY;
     try {
-      area = instance.modify(this.#representation, fd, word, interest, mode === KEEP ? 0 : 1, mode);
+      failure = instance.modify(this.#representation, fd, low, high, interest, mode);
     } catch (cause) {
       throw instance.trapped(cause);
     }
     instance.state = IDLE;
-    if (instance.bytes[area] !== 0) throwIfFailed(instance, area, "modify", fd);
+    if (failure !== 0) throw errorAt(instance, failure, "modify", fd);
   }
 
   /**
@@ -151,15 +153,15 @@ export class Poller implements Disposable {
   delete(fd: number): void {
     checkFd(fd);
     const instance = this.#idle();
-    let area: number;
+    let failure: number;
     instance.state = BUSY;
     try {
-      area = instance.delete(this.#representation, fd);
+      failure = instance.delete(this.#representation, fd);
     } catch (cause) {
       throw instance.trapped(cause);
     }
     instance.state = IDLE;
-    if (instance.bytes[area] !== 0) throwIfFailed(instance, area, "delete", fd);
+    if (failure !== 0) throw errorAt(instance, failure, "delete", fd);
   }
 
   /**
@@ -221,16 +223,15 @@ export class Poller implements Disposable {
     const instance = this.#idle();
     const room = roomFor(events, this.#kernel, instance);
     setLength(events, 0);
-    let area: number;
+    let count: number;
     instance.state = BUSY;
     try {
-      area = instance.wait(this.#representation, room, timeout === undefined ? 0 : 1, timeout ?? 0n);
+      count = instance.wait(this.#representation, room, timeout);
     } catch (cause) {
       throw instance.trapped(cause);
     }
     instance.state = IDLE;
-    if (instance.bytes[area] !== 0) throwIfFailed(instance, area, "wait");
-    const count = instance.words[(area >> 2) + 1] as number;
+    if (count < 0) throw errorAt(instance, ~count, "wait");
     setLength(events, count);
     return count;
   }
@@ -242,15 +243,15 @@ export class Poller implements Disposable {
    */
   notify(): void {
     const instance = this.#idle();
-    let area: number;
+    let failure: number;
     instance.state = BUSY;
     try {
-      area = instance.notify(this.#representation);
+      failure = instance.notify(this.#representation);
     } catch (cause) {
       throw instance.trapped(cause);
     }
     instance.state = IDLE;
-    if (instance.bytes[area] !== 0) throwIfFailed(instance, area, "notify");
+    if (failure !== 0) throw errorAt(instance, failure, "notify");
   }
 
   /**
@@ -336,13 +337,12 @@ function busy(): PollerError {
   return pollerError("ERR_POLLER_BUSY", "The poller is busy: a call of a poller on the same kernel is running");
 }
 
-/** A result area that may say that the call failed: looks again with fresh views, since the call may have grown memory. */
-function throwIfFailed(instance: Instance, area: number, syscall: string, fd?: number): void {
+/** The error of a result that says that a call failed. */
+function errorAt(instance: Instance, area: number, syscall: string, fd?: number): PollerError {
   instance.refresh();
-  if (instance.bytes[area] === 0) return;
   const error = errorOf(errorCodeAt(instance, area + 4), syscall);
   if (fd !== undefined) error.message += `, fd ${fd}`;
-  throw error;
+  return error;
 }
 
 // ---- Arguments -------------------------------------------------------------------------------------------------------
@@ -375,25 +375,27 @@ function checkInterest(interest: Interest): void {
   throw outOfRange("interest", "values of Interest joined with |", interest);
 }
 
-// BigInt(number) costs more than the whole call, and keys come again and again: they are indices more often than not.
-const CACHED_WORDS = 4096;
-const cachedKeys = new Float64Array(CACHED_WORDS).fill(NaN);
-const cachedWords = new Array<bigint>(CACHED_WORDS).fill(0n);
+/** The lower 32 bits of a key. */
+function lowWord(key: Key): number {
+  if (typeof key === "number" && key >>> 0 === key) return key;
+  checkKey(key);
+  return typeof key === "number" ? key % 2 ** 32 : Number(key & 0xffff_ffffn);
+}
 
-/** A key as the component takes it. */
-function wordOf(key: Key): bigint {
+/** The upper 32 bits of a key that `lowWord` has accepted. */
+function highWord(key: Key): number {
+  if (typeof key === "number") return key >>> 0 === key ? 0 : Math.floor(key / 2 ** 32);
+  return Number(key >> 32n);
+}
+
+function checkKey(key: Key): void {
   if (typeof key === "number") {
-    const place = key & (CACHED_WORDS - 1);
-    if (cachedKeys[place] === key) return cachedWords[place] as bigint;
     if (!Number.isSafeInteger(key) || key < 0) throw outOfRange("key", "an integer >= 0 and <= 2^53 - 1", key);
-    const word = BigInt(key);
-    cachedKeys[place] = key;
-    cachedWords[place] = word;
-    return word;
+  } else if (typeof key === "bigint") {
+    if (key < 0n || key >= 2n ** 64n) throw outOfRange("key", "a bigint >= 0n and < 2n ** 64n", key);
+  } else {
+    throw invalidType("key", "of type number or bigint", key);
   }
-  if (typeof key !== "bigint") throw invalidType("key", "of type number or bigint", key);
-  if (key < 0n || key > 0xffff_ffff_ffff_ffffn) throw outOfRange("key", "a bigint >= 0n and < 2n ** 64n", key);
-  return key;
 }
 
 function modeOf(options: RegistrationOptions | undefined): number {
@@ -408,17 +410,18 @@ function modeNumber(mode: Mode): number {
   return number;
 }
 
-/** Nanoseconds, rounded up so that no wait ends early; `undefined` is for ever. */
-function timeoutOf(options: WaitOptions | undefined): bigint | undefined {
-  if (options === undefined) return undefined;
+/** Below 0: for ever. */
+const FOR_EVER = -1;
+
+/** Nanoseconds, rounded up so that no wait ends early. */
+function timeoutOf(options: WaitOptions | undefined): number {
+  if (options === undefined) return FOR_EVER;
   checkOptions(options);
   const timeout = options.timeout;
-  if (timeout === undefined || timeout === Infinity) return undefined;
-  if (timeout === 0) return 0n;
+  if (timeout === undefined || timeout === Infinity) return FOR_EVER;
   if (typeof timeout !== "number") throw invalidType("options.timeout", "of type number", timeout);
   if (!(timeout >= 0)) throw outOfRange("options.timeout", "a number >= 0", timeout);
-  const nanoseconds = Math.ceil(timeout * 1e6);
-  return nanoseconds < LONGEST_TIMEOUT ? BigInt(nanoseconds) : BigInt(LONGEST_TIMEOUT);
+  return Math.min(Math.ceil(timeout * 1e6), LONGEST_TIMEOUT);
 }
 
 // ---- Batches ---------------------------------------------------------------------------------------------------------
@@ -431,7 +434,8 @@ const TAG_DELETE = 2;
 interface CheckedChange {
   readonly tag: number;
   readonly fd: number;
-  readonly key: bigint;
+  readonly low: number;
+  readonly high: number;
   readonly interest: number;
   readonly mode: number;
 }
@@ -449,10 +453,11 @@ function checkedChange(change: Change): CheckedChange {
   const tag = OPERATIONS.indexOf(op);
   if (tag === -1) throw invalidValue("change.op", '"add", "modify" or "delete"', op);
   checkFd(fd);
-  if (change.op === "delete") return { tag, fd, key: 0n, interest: 0, mode: KEEP };
+  if (change.op === "delete") return { tag, fd, low: 0, high: 0, interest: 0, mode: KEEP };
   const { key, interest, mode } = change;
   checkInterest(interest);
-  return { tag, fd, key: wordOf(key), interest, mode: mode === undefined ? KEEP : modeNumber(mode) };
+  const low = lowWord(key);
+  return { tag, fd, low, high: highWord(key), interest, mode: mode === undefined ? KEEP : modeNumber(mode) };
 }
 
 /** Writes a change as the canonical ABI stores the `change` variant. */
@@ -461,8 +466,8 @@ function writeChange(instance: Instance, at: number, change: CheckedChange): voi
   bytes[at] = change.tag;
   words[(at >> 2) + 2] = change.fd;
   if (change.tag === TAG_DELETE) return;
-  words[(at >> 2) + 4] = Number(change.key & 0xffff_ffffn);
-  words[(at >> 2) + 5] = Number(change.key >> 32n);
+  words[(at >> 2) + 4] = change.low;
+  words[(at >> 2) + 5] = change.high;
   bytes[at + 24] = change.interest;
   if (change.tag === TAG_MODIFY) {
     bytes[at + 25] = change.mode === KEEP ? 0 : 1;

@@ -236,7 +236,10 @@ describe("the echo clients", () => {
 
   it("end when the process that started them lets go, though a server keeps them", async () => {
     const held: Socket[] = [];
-    const server = createServer((socket) => void held.push(socket.on("error", () => {}).resume()));
+    const server = createServer(
+      { allowHalfOpen: true },
+      (socket) => void held.push(socket.on("error", () => {}).resume()),
+    );
     await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
     const { port } = server.address() as { port: number };
     const job: Job = { port, clients: 1, messages: 1, size: 1, timeout: UNREACHED };
@@ -374,6 +377,7 @@ describe("the echo program", () => {
     [["--messages", "1.5"], /--messages must be an integer/],
     [["--messages=-3"], /--messages must be an integer/],
     [["--size", "99999999999"], /--size must be an integer from 1 to 16777216/],
+    [["--clients", "65", "--size", "16777216"], /--clients times --size must be at most 1 GiB/],
     [["--size", ""], /--size must be an integer/],
     [["--timeout", "0"], /--timeout must be a number of seconds above 0/],
     [["--timeout", "soon"], /--timeout must be a number of seconds above 0/],

@@ -270,6 +270,8 @@ describe("Events", () => {
       grow(poller, simulated, kernel);
       assert.deepEqual([event.key, event.error, event.errorCode, event.bytes], [2, true, "EBADF", 0]);
     }
+    const [kept] = events.toArray();
+    assert.deepEqual([kept?.key, kept?.error, kept?.errorCode, kept?.bytes], [2, true, "EBADF", 0]);
   });
 });
 

@@ -21,7 +21,8 @@ declare function newEventsHandle(representation: usize): u32;
 // Results live until the next call: no call runs while another does.
 const area = memory.data(64, 8);
 
-function failed(error: u32): usize {
+/** Where a result lies that says that a call failed. */
+export function failed(error: u32): usize {
   store<u32>(area, 1);
   storeError(area + 4, error);
   return area;

@@ -15,7 +15,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-const DEFAULTS = { clients: "300", messages: "1000", size: "1024", timeout: "10" };
+const DEFAULTS = { clients: "300", messages: "800", size: "1024", timeout: "10" };
 
 export const HELP = `Usage: npm start -- [OPTION…]
 
@@ -42,11 +42,14 @@ client hangs or dies, with 2 if an option is wrong, and with 130 after Ctrl-C.
 export function parseOptions(args: readonly string[]): Options | undefined {
   const values = parse(args);
   if (values.help) return undefined;
+  const clients = integer("clients", values.clients, 50_000);
+  const size = integer("size", values.size, 2 ** 24);
+  // Every client keeps a message in memory.
+  if (clients * size > 2 ** 30) throw new UsageError("--clients times --size must be at most 1 GiB");
   return {
-    clients: integer("clients", values.clients, 50_000),
+    clients,
     messages: integer("messages", values.messages, 1e9),
-    // Every client keeps a message in memory.
-    size: integer("size", values.size, 2 ** 24),
+    size,
     timeout: duration("timeout", values.timeout),
     kernel: kernelName(values.kernel),
   };

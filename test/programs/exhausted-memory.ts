@@ -36,7 +36,10 @@ assert.throws(() => poller.add(far, 3, R), { ...outOfMemory, syscall: "add" });
 assert.throws(() => poller.add(far, 3, R), outOfMemory);
 assert.equal(poller.stats().registrations, before.registrations);
 assert.throws(() => poller.delete(far), { code: "ENOENT" });
-assert.equal(poller.wait(events, { timeout: 0 }), 0);
+// What the kernel had kept would report again and again, until the poller gets itself another kernel object.
+for (let i = 0; i < 4; i++) assert.equal(poller.wait(events, { timeout: 0 }), 0);
+assert.equal(poller.stats().rebuilds, 0);
+assert.equal(simulated.calls.create, 1);
 assert.throws(() => new Poller({ kernel }), { ...outOfMemory, syscall: "create" });
 assert.equal(simulated.instances, 1);
 

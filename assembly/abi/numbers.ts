@@ -1,0 +1,53 @@
+/**
+ * The calls that JavaScript makes often, beside their forms in `exports`: for hosts whose numbers are JavaScript's.
+ *
+ * JavaScript can give an i64 only as a BigInt, which costs more than the whole call; here a key is its two words and a
+ * timeout is an f64. And a result that says "ok" is 0, so that memory is read only for errors. The component does not
+ * export these: they are for whoever holds its core module.
+ */
+import { KEEP_MODE, Poller, add, modify, notify, remove } from "../poller";
+import { EventBuffer } from "../readiness";
+import { wait } from "../wait";
+import { OK } from "../errors";
+import { failed } from "./exports";
+
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+function joined(low: u32, high: u32): u64 {
+  return ((<u64>high) << 32) | low;
+}
+
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+function failure(error: u32): usize {
+  return error == OK ? 0 : failed(error);
+}
+
+/** `poller.add`. Answers 0, or where its failed result lies. */
+export function numbersAdd(poller: Poller, fd: i32, low: u32, high: u32, interest: u32, mode: u32): usize {
+  return failure(add(poller, fd, joined(low, high), interest, mode));
+}
+
+/** `poller.modify`; a mode below 0 is none. Answers 0, or where its failed result lies. */
+export function numbersModify(poller: Poller, fd: i32, low: u32, high: u32, interest: u32, mode: i32): usize {
+  return failure(modify(poller, fd, joined(low, high), interest, mode < 0 ? KEEP_MODE : mode));
+}
+
+/** `poller.delete`. Answers 0, or where its failed result lies. */
+export function numbersDelete(poller: Poller, fd: i32): usize {
+  return failure(remove(poller, fd));
+}
+
+/**
+ * `poller.wait`; a timeout below 0 is none, and what is beyond a u64 is cut off. Answers how many events there are, or,
+ * below 0, the complement of where its failed result lies.
+ */
+export function numbersWait(poller: Poller, events: EventBuffer, timeout: f64): i32 {
+  const error = wait(poller, events, timeout >= 0, timeout < 0 ? 0 : <u64>timeout);
+  return error == OK ? events.count : ~(<i32>failed(error));
+}
+
+/** `poller.notify`. Answers 0, or where its failed result lies. */
+export function numbersNotify(poller: Poller): usize {
+  return failure(notify(poller));
+}
