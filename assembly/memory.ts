@@ -53,10 +53,12 @@ export function inUse(): u32 {
 function extend(size: u32): usize {
   if (top == 0) top = (__heap_base + 15) & ~15;
   const end = <u64>top + size;
+  // The last byte of 4 GiB is left alone: the end of memory must be an address.
+  if (end > u32.MAX_VALUE) return 0;
   const available = <u64>memory.size() * PAGE_SIZE;
   if (end > available) {
     const missing = (end - available + PAGE_SIZE - 1) / PAGE_SIZE;
-    if (missing > 65535 || memory.grow(<i32>missing) < 0) return 0;
+    if (memory.grow(<i32>missing) < 0) return 0;
   }
   const block = top;
   top = <usize>end;

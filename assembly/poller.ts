@@ -258,17 +258,26 @@ export function add(poller: Poller, fd: i32, key: u64, interest: u32, mode: u32)
   return operationAt(0).error;
 }
 
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
 export function modify(poller: Poller, fd: i32, key: u64, interest: u32, givenMode: u32): u32 {
-  if (fd < 0) return EBADF;
   const entry = poller.find(fd);
-  if (entry == null || !(entry.state & REGISTERED)) return ENOENT;
+  if (entry == null) return fd < 0 ? EBADF : ENOENT;
   if (rearmedForFree(poller, entry, key, interest, givenMode)) return OK;
+  return modifyOtherwise(poller, entry, fd, key, interest, givenMode);
+}
+
+function modifyOtherwise(poller: Poller, entry: Registration, fd: i32, key: u64, interest: u32, givenMode: u32): u32 {
+  if (!(entry.state & REGISTERED)) return ENOENT;
   const mode = givenMode == KEEP_MODE ? <u32>entry.mode : givenMode;
   if (modifiedHere(poller, entry, fd, key, interest, mode)) return OK;
   planModify(entry, fd, key, interest, mode);
   carryOut(poller);
   return operationAt(0).error;
 }
+
+/** What `Registration.flags` reads as when one has fired that so far was armed again in time; but for its mode. */
+const FIRED_AND_PROMPT: u32 = (<u32>(REGISTERED | FIRED)) << 16;
 
 /**
  * Arms a registration again that has fired and that the kernel still reports, if nothing else is to change. All that
@@ -277,11 +286,10 @@ export function modify(poller: Poller, fd: i32, key: u64, interest: u32, givenMo
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 function rearmedForFree(poller: Poller, entry: Registration, key: u64, interest: u32, givenMode: u32): bool {
-  const isSame = interest == entry.interest && (givenMode == KEEP_MODE || givenMode == entry.mode);
-  if (!isSame || entry.state != (REGISTERED | FIRED) || !kernel.isNoisy(entry.applied)) return false;
+  const isUsual = givenMode == KEEP_MODE && (entry.flags & 0xffff00ff) == (FIRED_AND_PROMPT | interest);
+  if (!isUsual || !kernel.isNoisy(entry.applied)) return false;
   entry.key = key;
   entry.state = REGISTERED;
-  if (entry.lateness > 0) entry.lateness--;
   poller.rearmsLeftOut++;
   return true;
 }

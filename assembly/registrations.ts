@@ -46,6 +46,13 @@ export class Registration {
   lateness: u8;
   /** What the kernel answered to a deferred change, until it is reported. */
   error: u32;
+
+  /** Interest, mode, state and lateness in one word, the interest lowest. */
+  // @ts-ignore: decorators of methods are AssemblyScript's
+  @inline
+  get flags(): u32 {
+    return load<u32>(changetype<usize>(this), offsetof<Registration>("interest"));
+  }
 }
 
 const ENTRY_SHIFT: u32 = 5;

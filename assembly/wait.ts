@@ -137,19 +137,20 @@ function noteRefusal(poller: Poller, fd: i32, error: u32): void {
 function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration): void {
   buffer.pushError(entry.key, entry.interest, entry.error);
   entry.error = OK;
-  fire(poller, entry);
+  fire(entry, <u32>poller.waits);
 }
 
 // ---- After it --------------------------------------------------------------------------------------------------------
 
 /** Puts the kernel's events into the buffer, but for those that nobody wants. */
 function report(poller: Poller, buffer: EventBuffer): void {
-  const count = kernel.ready;
+  const wait = <u32>poller.waits;
+  const end = kernel.readyList + <usize>kernel.ready * kernel.READY_STEP;
   let at = buffer.end;
-  for (let i: u32 = 0; i < count; i++) {
-    const fd = kernel.readyFd(i);
+  for (let event = kernel.readyList; event != end; event += kernel.READY_STEP) {
+    const fd = kernel.readyFd(event);
     const entry = poller.find(fd);
-    if (entry == null || entry.generation != kernel.readyGeneration(i)) {
+    if (entry == null || entry.generation != kernel.readyGeneration(event)) {
       if (fd == kernel.NOTIFIED) poller.woken = true;
       else stray(poller);
       continue;
@@ -163,17 +164,17 @@ function report(poller: Poller, buffer: EventBuffer): void {
     }
     const interest = entry.interest;
     if (interest == 0) continue;
-    at = writeEvent(at, entry.key, kernel.readinessOf(kernel.readyMask(i), interest));
-    if (entry.mode == MODE_ONESHOT || entry.mode == MODE_EDGE_ONESHOT) fire(poller, entry);
+    at = writeEvent(at, entry.key, kernel.readinessOf(kernel.readyMask(event), interest));
+    if (entry.mode == MODE_ONESHOT || entry.mode == MODE_EDGE_ONESHOT) fire(entry, wait);
   }
   buffer.end = at;
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-function fire(poller: Poller, entry: Registration): void {
+function fire(entry: Registration, wait: u32): void {
   entry.state |= FIRED;
-  entry.firedAt = <u32>poller.waits;
+  entry.firedAt = wait;
 }
 
 /**

@@ -38,6 +38,8 @@ export async function compile(entry, replaced = {}, options = []) {
       "0",
       "--converge",
       "--noAssert",
+      "--initialMemory",
+      "64",
       ...options,
     ],
     {
@@ -56,6 +58,7 @@ export function compileSelfTest() {
   const replaced = {
     "assembly/kernel.ts": `export * from "./selftest/kernel";
 export { ABSENT, SILENT, SPENT, afterEvent, armed, isArmed, isNoisy, modifyAlwaysTells, readinessOf } from "./kernels/epoll";
+export { readyFd, readyGeneration, readyMask } from "./kernels/epoll";
 `,
     "assembly/clock.ts": 'export * from "./selftest/clock";\n',
   };

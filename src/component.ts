@@ -48,7 +48,8 @@ export class Instance {
   /** `IDLE`, `BUSY` or `TRAPPED`. */
   state: typeof IDLE | typeof BUSY | typeof TRAPPED = IDLE;
 
-  // The views of memory; a memory that has grown leaves them with length 0.
+  // The views of memory. A memory that has grown leaves them with length 0, so whatever can make it grow ends in
+  // `refresh`: creating, adding, and batches. Waiting, modifying and deleting need no memory.
   bytes: Uint8Array;
   words: Uint32Array;
 
@@ -81,8 +82,12 @@ export class Instance {
     const imports: Record<string, object> = { "lio:poller/types": {} };
     for (const [name, functions] of Object.entries(this.#kernel.imports)) imports[`lio:poller/${name}`] = functions;
     const { name } = kernel;
-    this.#root = components[name]((path) => compiled(`${name}/${path}`), imports as never, instantiateCore);
-
+    try {
+      this.#root = components[name]((path) => compiled(`${name}/${path}`), imports as never, instantiateCore);
+    } catch (cause) {
+      this.#kernel.close();
+      throw pollerError("ERR_POLLER_UNSUPPORTED", `The kernel does not offer what a kernel "${name}" must`, { cause });
+    }
     if (core === undefined) throw new Error("the component has no core module that exports its allocator");
     const { memory, cabi_realloc } = core;
     this.#memory = memory;
@@ -101,17 +106,25 @@ export class Instance {
 
   /** Makes a poller in this instance. @throws jco's error, whose payload is the error code. */
   createPoller(): Resource<LiftedPoller> {
-    const lifted = this.#root.poller.Poller.create();
-    return { lifted, representation: this.#representation };
+    try {
+      const lifted = this.#root.poller.Poller.create();
+      return { lifted, representation: this.#representation };
+    } finally {
+      this.refresh();
+    }
   }
 
   /** Makes room for events in this instance. @throws jco's error, whose payload is the error code. */
   createEvents(capacity: number): Resource<LiftedEvents> {
-    const lifted = this.#root.poller.Events.create(capacity);
-    return { lifted, representation: this.#representation };
+    try {
+      const lifted = this.#root.poller.Events.create(capacity);
+      return { lifted, representation: this.#representation };
+    } finally {
+      this.refresh();
+    }
   }
 
-  /** Makes the views anew if memory has grown. */
+  /** Makes the views anew if memory has grown. Never needed after a call that only answers. */
   refresh(): void {
     if (this.bytes.length !== 0) return;
     this.bytes = new Uint8Array(this.#memory.buffer);

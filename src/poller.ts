@@ -63,7 +63,7 @@ const LONGEST_TIMEOUT = 2 ** 64 - 2 ** 11;
  *
  * Every method throws a {@link PollerError} with code `ERR_POLLER_CLOSED` after `close`, `ERR_POLLER_BUSY` while a call
  * of a poller on the same kernel runs (from inside a kernel written in JavaScript), and `ERR_POLLER_TRAPPED` once the
- * component has failed; `close` throws none of them.
+ * component has failed. `close` never throws the first.
  */
 export class Poller implements Disposable {
   readonly #kernel: Kernel;
@@ -110,6 +110,7 @@ export class Poller implements Disposable {
       throw instance.trapped(cause);
     }
     instance.state = IDLE;
+    instance.refresh();
     if (failure !== 0) throw errorAt(instance, failure, "add", fd);
   }
 
@@ -125,12 +126,18 @@ export class Poller implements Disposable {
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    */
   modify(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
+    // Nearly every call is like this, and the less code there is for it, the more of the loop around it is inlined.
+    if (options === undefined && areOrdinary(fd, key, interest)) {
+      this.#modify(fd, key, 0, interest, KEEP);
+      return;
+    }
     checkFd(fd);
     checkInterest(interest);
     const low = lowWord(key);
-    const high = highWord(key);
-    const mode = modeOf(options);
-    // Last: reading the options may have run code that closed the poller.
+    this.#modify(fd, low, highWord(key), interest, modeOf(options));
+  }
+
+  #modify(fd: number, low: number, high: number, interest: Interest, mode: number): void {
     const instance = this.#idle();
     let failure: number;
     instance.state = BUSY;
@@ -283,7 +290,7 @@ export class Poller implements Disposable {
    * Closes the kernel object and forgets all registrations; the registered descriptors stay open. Closing twice does no
    * harm. A poller that is dropped without closing is closed when it is collected.
    *
-   * @throws PollerError `ERR_POLLER_BUSY`
+   * @throws PollerError `ERR_POLLER_BUSY`; `ERR_POLLER_TRAPPED` if a kernel written in JavaScript throws
    */
   close(): void {
     const lifted = this.#lifted;
@@ -339,7 +346,6 @@ function busy(): PollerError {
 
 /** The error of a result that says that a call failed. */
 function errorAt(instance: Instance, area: number, syscall: string, fd?: number): PollerError {
-  instance.refresh();
   const error = errorOf(errorCodeAt(instance, area + 4), syscall);
   if (fd !== undefined) error.message += `, fd ${fd}`;
   return error;
@@ -373,6 +379,18 @@ function checkInterest(interest: Interest): void {
   if (typeof interest === "number" && (interest & ANY_INTEREST) === interest) return;
   if (typeof interest !== "number") throw invalidType("interest", "of type number", interest);
   throw outOfRange("interest", "values of Interest joined with |", interest);
+}
+
+/** Whether arguments need no further look: a descriptor, a key of 32 bits, an interest. */
+function areOrdinary(fd: number, key: Key, interest: Interest): key is number {
+  return (
+    typeof fd === "number" &&
+    (fd | 0) === fd &&
+    typeof key === "number" &&
+    key >>> 0 === key &&
+    typeof interest === "number" &&
+    (interest & ANY_INTEREST) === interest
+  );
 }
 
 /** The lower 32 bits of a key. */

@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { Events, Interest, Poller, type CanonicalOptions } from "lio-poller";
 import { close, eventfd } from "lio-poller/io";
+import { SimulatedEpoll } from "lio-poller/sim";
 import { kernelObjects } from "./support/descriptors.js";
 import { collectUntil } from "./support/garbage.js";
 import { platformKernel } from "./support/internals.js";
+import { PlainKernel } from "./support/plain-kernel.js";
 import { WrappedKernel, type Call } from "./support/wrapped-kernel.js";
 
 const R = Interest.READABLE;
@@ -223,6 +225,26 @@ describe("a kernel that fails", () => {
       assert.deepEqual(kernelObjects(), before);
     });
   }
+
+  it("and answers more events than it was asked for is believed no more than there is room", () => {
+    const simulated = new SimulatedEpoll();
+    const kernel = new PlainKernel(simulated);
+    const watched = simulated.io.eventfd(1);
+    using poller = new Poller({ kernel });
+    poller.add(watched, 42, R, { mode: "level" });
+    const events = new Events(4);
+    // So many that the component's memory must grow to take them.
+    const event = { mask: 1, token: { slot: watched, generation: 1 } };
+    kernel.replace("wait", () => Array.from({ length: 30_000 }, () => event));
+    assert.equal(poller.wait(events, { timeout: 0 }), 4);
+    assert.deepEqual(
+      events.toArray().map(({ key, readable }) => [key, readable]),
+      Array.from({ length: 4 }, () => [42, true]),
+    );
+    kernel.restore();
+    assert.equal(poller.wait(events, { timeout: 0 }), 1);
+    assert.equal(events.toArray()[0]?.key, 42);
+  });
 
   it("and throws when a poller is made makes none, and may do better the next time", () => {
     const before = kernelObjects();

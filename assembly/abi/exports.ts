@@ -4,11 +4,12 @@
  * `@wit` gives the export its name: see scripts/wit-exports.mjs.
  */
 import { apply } from "../batch";
-import { ENOMEM, OK, storeError } from "../errors";
+import { ENOMEM, OK } from "../errors";
 import * as kernel from "../kernel";
 import { KEEP_MODE, Poller, add, createdPoller, modify, notify, remove } from "../poller";
 import { EventBuffer } from "../readiness";
 import { wait } from "../wait";
+import { area, done, failed, outcome } from "./area";
 import { giveBack } from "./realloc";
 
 // @ts-ignore: top-level decorators are AssemblyScript's
@@ -17,30 +18,6 @@ declare function newPollerHandle(representation: usize): u32;
 // @ts-ignore: top-level decorators are AssemblyScript's
 @external("[export]lio:poller/poller@0.1.0", "[resource-new]events")
 declare function newEventsHandle(representation: usize): u32;
-
-// Results live until the next call: no call runs while another does.
-const area = memory.data(64, 8);
-
-/** Where a result lies that says that a call failed. */
-export function failed(error: u32): usize {
-  store<u32>(area, 1);
-  storeError(area + 4, error);
-  return area;
-}
-
-function done(value: u32): usize {
-  store<u32>(area, 0);
-  store<u32>(area, value, 4);
-  return area;
-}
-
-// @ts-ignore: top-level decorators are AssemblyScript's
-@inline
-function outcome(error: u32): usize {
-  if (error != OK) return failed(error);
-  store<u32>(area, 0);
-  return area;
-}
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @wit("lio:poller/poller@0.1.0#[static]events.create")

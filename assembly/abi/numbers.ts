@@ -9,7 +9,7 @@ import { KEEP_MODE, Poller, add, modify, notify, remove } from "../poller";
 import { EventBuffer } from "../readiness";
 import { wait } from "../wait";
 import { OK } from "../errors";
-import { failed } from "./exports";
+import { failed } from "./area";
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline

@@ -86,6 +86,8 @@ export function afterEvent(applied: u32): u32 {
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 export function readinessOf(mask: u32, interest: u32): u32 {
+  // Nearly all events are of these two.
+  if ((mask & ~(IN | OUT)) == 0) return ((mask & IN) | ((mask & OUT) >> 1)) & interest;
   let readiness: u32 = 0;
   if (mask & (IN | RDHUP | HUP | ERR)) readiness |= READABLE;
   if (mask & (OUT | ERR)) readiness |= WRITABLE;
@@ -155,9 +157,12 @@ const result = memory.data(16, 8);
 let changeCount: u32 = 0;
 let calling: bool = false;
 
-/** The room for the list that the call under way returns; 0 if none is under way, or it returns too much. */
+/** The room for the list that the call under way returns; 0 if none is under way. */
 export function landingFor(size: u32): usize {
-  return calling && size <= BATCH * ITEM_BYTES ? landing : 0;
+  if (!calling) return 0;
+  // More than was asked for. The host's fault, and memory must not grow while a wait runs.
+  if (size > BATCH * ITEM_BYTES) unreachable();
+  return landing;
 }
 
 /** Creates a kernel object. Answers an error; else `created` is its handle. */
@@ -295,8 +300,6 @@ export let refused: bool = false;
 /** How many events the last wait brought. */
 export let ready: u32 = 0;
 
-let readyList: usize = 0;
-
 /**
  * Sends the batch and waits for at most `capacity` events. Answers an error; else there are `ready` events, or, if
  * `refused`, verdicts. A signal counts as an early end with no event.
@@ -324,20 +327,24 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   return error == EINTR ? OK : error;
 }
 
+/** What a wait brought, one after the other: an event is known by its place, and the next one is `READY_STEP` further. */
+export let readyList: usize = 0;
+export const READY_STEP: usize = 12;
+
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-export function readyMask(index: u32): u32 {
-  return load<u32>(readyList + <usize>(index * ITEM_BYTES));
+export function readyMask(at: usize): u32 {
+  return load<u32>(at);
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-export function readyFd(index: u32): i32 {
-  return load<i32>(readyList + <usize>(index * ITEM_BYTES), 4);
+export function readyFd(at: usize): i32 {
+  return load<i32>(at, 4);
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-export function readyGeneration(index: u32): u32 {
-  return load<u32>(readyList + <usize>(index * ITEM_BYTES), 8);
+export function readyGeneration(at: usize): u32 {
+  return load<u32>(at, 8);
 }

@@ -25,9 +25,8 @@ const changeHolds = memory.data(1024 * 4, 8);
 const changeGenerations = memory.data(1024 * 4, 8);
 const changeKinds = memory.data(1024, 8);
 const verdicts = memory.data(1024 * 4, 8);
-const eventFds = memory.data(1024 * 4, 8);
-const eventMasks = memory.data(1024 * 4, 8);
-const eventGenerations = memory.data(1024 * 4, 8);
+export const readyList = memory.data(1024 * 12, 8);
+export const READY_STEP: usize = 12;
 
 /** Counts for the tests. */
 export let controls: u32 = 0;
@@ -196,9 +195,10 @@ export let refused: bool = false;
 export let ready: u32 = 0;
 
 function push(fd: i32, mask: u32, generation: u32): void {
-  store<i32>(at(eventFds, ready), fd);
-  store<u32>(at(eventMasks, ready), mask);
-  store<u32>(at(eventGenerations, ready), generation);
+  const place = readyList + <usize>ready * READY_STEP;
+  store<u32>(place, mask);
+  store<i32>(place, fd, 4);
+  store<u32>(place, generation, 8);
   ready++;
 }
 
@@ -233,16 +233,6 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
     pass(timeout);
   }
   return OK;
-}
-
-export function readyMask(index: u32): u32 {
-  return load<u32>(at(eventMasks, index));
-}
-export function readyFd(index: u32): i32 {
-  return load<i32>(at(eventFds, index));
-}
-export function readyGeneration(index: u32): u32 {
-  return load<u32>(at(eventGenerations, index));
 }
 
 /** An event of a registration that has gone, in front of the next wait's. */
