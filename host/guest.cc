@@ -15,36 +15,24 @@ Guest::~Guest() {
   }
 }
 
-bool Guest::View(napi_env env, uint8_t** data, size_t* length) const {
+Memory Guest::Look(napi_env env) const {
   napi_value buffer;
   void* bytes = nullptr;
-  *length = 0;
+  size_t length = 0;
   if (buffer_ != nullptr && napi_get_reference_value(env, buffer_, &buffer) == napi_ok) {
-    napi_get_arraybuffer_info(env, buffer, &bytes, length);
+    napi_get_arraybuffer_info(env, buffer, &bytes, &length);
   }
   // A memory that has grown leaves its old buffer detached, of length 0.
-  if (*length == 0) {
+  if (length == 0) {
     napi_value memory;
-    if (memory_ == nullptr || napi_get_reference_value(env, memory_, &memory) != napi_ok) return false;
-    if (napi_get_named_property(env, memory, "buffer", &buffer) != napi_ok) return false;
-    if (napi_get_arraybuffer_info(env, buffer, &bytes, length) != napi_ok) return false;
+    if (memory_ == nullptr || napi_get_reference_value(env, memory_, &memory) != napi_ok) return {nullptr, 0};
+    if (napi_get_named_property(env, memory, "buffer", &buffer) != napi_ok) return {nullptr, 0};
+    if (napi_get_arraybuffer_info(env, buffer, &bytes, &length) != napi_ok) return {nullptr, 0};
     if (buffer_ != nullptr) napi_delete_reference(env, buffer_);
     buffer_ = nullptr;
     napi_create_reference(env, buffer, 1, &buffer_);
   }
-  *data = static_cast<uint8_t*>(bytes);
-  return true;
-}
-
-uint8_t* Guest::At(napi_env env, uint32_t pointer, uint32_t count, size_t size) const {
-  uint8_t* data = nullptr;
-  size_t length = 0;
-  bool viewed = View(env, &data, &length);
-  // Of all types that cross, none that starts a list or an area is aligned to more than 4.
-  bool inside = pointer % 4 == 0 && pointer <= length && count <= (length - pointer) / size;
-  if (viewed && inside) return data + pointer;
-  napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "the component gave a pointer that is outside its memory");
-  return nullptr;
+  return {static_cast<uint8_t*>(bytes), length};
 }
 
 uint32_t Guest::Allocate(napi_env env, uint32_t count, size_t size) const {

@@ -15,7 +15,25 @@
 
 namespace lio {
 
-/// The memory and the allocator of one component instance. Lives as long as the functions that were bound to it.
+/// A component's linear memory as it is at one moment: void after anything that runs the component.
+class Memory {
+ public:
+  Memory(uint8_t* data, size_t length) : data_(data), length_(length) {}
+
+  /// The bytes from `pointer` on, if `count` elements of `size` bytes are inside and aligned; else throws, and is null.
+  uint8_t* At(napi_env env, uint32_t pointer, uint32_t count, size_t size) const {
+    // Of all types that cross, none that starts a list or an area is aligned to more than 4.
+    if (pointer % 4 == 0 && pointer <= length_ && count <= (length_ - pointer) / size) return data_ + pointer;
+    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "the component gave a pointer that is outside its memory");
+    return nullptr;
+  }
+
+ private:
+  uint8_t* data_;
+  size_t length_;
+};
+
+/// The memory and the allocator of one component instance. Lives as long as the function that was bound to it.
 class Guest {
  public:
   Guest(napi_env env, napi_value memory, napi_value realloc);
@@ -23,16 +41,14 @@ class Guest {
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;
 
-  /// The bytes from `pointer` on, if `count` elements of `size` bytes are inside and aligned; else throws, and is null.
-  uint8_t* At(napi_env env, uint32_t pointer, uint32_t count, size_t size) const;
+  /// The memory as it is now; one without a byte if there is none.
+  Memory Look(napi_env env) const;
 
   /// Room for `count` elements of `size` bytes, from the component's allocator: its pointer, or 0 if that threw. Memory
-  /// may have moved: what `At` returned before is void.
+  /// may have moved: look again.
   uint32_t Allocate(napi_env env, uint32_t count, size_t size) const;
 
  private:
-  bool View(napi_env env, uint8_t** data, size_t* length) const;
-
   napi_env env_;
   napi_ref memory_ = nullptr;
   napi_ref realloc_ = nullptr;

@@ -95,12 +95,17 @@ export class Poller implements Disposable {
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    */
   add(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
+    if (options === undefined && areOrdinary(fd, key, interest)) {
+      this.#add(fd, key, 0, interest, KEEP);
+      return;
+    }
     checkFd(fd);
     checkInterest(interest);
     const low = lowWord(key);
-    const high = highWord(key);
-    const mode = modeOf(options);
-    // Last: reading the options may have run code that closed the poller.
+    this.#add(fd, low, highWord(key), interest, modeOf(options));
+  }
+
+  #add(fd: number, low: number, high: number, interest: Interest, mode: number): void {
     const instance = this.#idle();
     let failure: number;
     instance.state = BUSY;

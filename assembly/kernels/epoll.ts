@@ -270,11 +270,10 @@ export function submit(handle: u32): u32 {
   const count = changeCount;
   changeCount = 0;
   if (count == 0) return 0;
-  memory.fill(verdicts, 0, (<usize>count) << 2);
   calling = true;
   importControl(handle, changes, count, result);
   calling = false;
-  noteFailures(load<u32>(result), load<u32>(result, 4));
+  noteVerdicts(count, load<u32>(result), load<u32>(result, 4));
   return count;
 }
 
@@ -282,10 +281,16 @@ export function submit(handle: u32): u32 {
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 export function verdict(index: u32): u32 {
-  return load<u32>(verdicts + ((<usize>index) << 2));
+  return anyFailed ? load<u32>(verdicts + ((<usize>index) << 2)) : OK;
 }
 
-function noteFailures(list: usize, length: u32): void {
+/** Whether a change of the batch that was submitted last failed; else all verdicts are OK. */
+let anyFailed: bool = false;
+
+function noteVerdicts(count: u32, list: usize, length: u32): void {
+  anyFailed = length != 0;
+  if (!anyFailed) return;
+  memory.fill(verdicts, 0, (<usize>count) << 2);
   for (let i: u32 = 0; i < length; i++) {
     const at = list + <usize>(i * ITEM_BYTES);
     const index = load<u32>(at);
@@ -319,8 +324,7 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   }
   if (load<u8>(result, 4) == 0) {
     refused = true;
-    memory.fill(verdicts, 0, (<usize>sent) << 2);
-    noteFailures(load<u32>(result, 8), load<u32>(result, 12));
+    noteVerdicts(sent, load<u32>(result, 8), load<u32>(result, 12));
     return OK;
   }
   const error = loadError(result + 8);

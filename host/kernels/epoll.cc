@@ -15,6 +15,7 @@
 #include <cstring>
 #include <ctime>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "../addon.h"
@@ -132,29 +133,33 @@ struct Binding {
   Guest guest;
 };
 
-void WriteResult(napi_env env, const Guest& guest, uint32_t pointer, const NumberResult& result) {
-  uint8_t* area = guest.At(env, pointer, 1, sizeof result);
-  if (area != nullptr) memcpy(area, &result, sizeof result);
+template <typename T>
+void Write(uint8_t* at, const T& value) {
+  memcpy(at, &value, sizeof value);
 }
 
-/// Tells a descriptor that was just made, or why it was not.
-void WriteCreated(napi_env env, const Guest& guest, uint32_t pointer, int descriptor, Table& table) {
+NumberResult Refused(int number) {
   NumberResult result{};
-  if (descriptor == -1) {
-    result.tag = kError;
-    result.error = ErrorCodeOf(errno);
-  } else {
-    result.value = table.Insert(descriptor);
-  }
-  WriteResult(env, guest, pointer, result);
+  result.tag = kError;
+  result.error = ErrorCodeOf(number);
+  return result;
 }
+
+/// Tells a descriptor that was just made, by its handle, or why it was not.
+NumberResult Created(int descriptor, Table& table) {
+  if (descriptor == -1) return Refused(errno);
+  NumberResult result{};
+  result.value = table.Insert(descriptor);
+  return result;
+}
+
+// In all functions the area for the result is checked first, so that a bad pointer leaves nothing done.
 
 napi_value Create(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   Binding& binding = arguments.Bound<Binding>();
-  // Before the instance is made, so that a bad pointer leaves nothing behind.
-  if (binding.guest.At(env, arguments.U32(0), 1, sizeof(NumberResult)) == nullptr) return nullptr;
-  WriteCreated(env, binding.guest, arguments.U32(0), epoll_create1(EPOLL_CLOEXEC), binding.tables->epolls);
+  uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(0), 1, sizeof(NumberResult));
+  if (area != nullptr) Write(area, Created(epoll_create1(EPOLL_CLOEXEC), binding.tables->epolls));
   return nullptr;
 }
 
@@ -167,52 +172,77 @@ int ControlOne(int epoll, const Change& change) {
   return epoll_ctl(epoll, kOperations[change.operation], change.fd, &event) == 0 ? 0 : errno;
 }
 
-/// Makes the changes; false if their pointer is bad. No system call is made then.
-bool Control(napi_env env, const Binding& binding, int epoll, uint32_t pointer, uint32_t length,
-             std::vector<Failure>& failures) {
-  const uint8_t* changes = binding.guest.At(env, pointer, length, sizeof(Change));
+/// The changes of a batch that failed. Takes memory only if there are any.
+class Failures {
+ public:
+  /// Notes that a change failed; false if there is no memory for that.
+  bool Add(uint32_t index, int number, uint32_t length) {
+    if (count_ == 0) items_.reset(new (std::nothrow) Failure[length - index]);
+    if (items_ == nullptr) return false;
+    items_[count_++] = {index, ErrorCodeOf(number)};
+    return true;
+  }
+
+  uint32_t Count() const { return count_; }
+
+  /// Gives them to the component as a list; false if it had no room for them.
+  bool Write(napi_env env, const Guest& guest, List& list) const;
+
+ private:
+  std::unique_ptr<Failure[]> items_;
+  uint32_t count_ = 0;
+};
+
+/// Makes the changes; false, and an exception, if they cannot be looked at or their verdicts not be kept.
+bool Control(napi_env env, const Memory& memory, int epoll, uint32_t pointer, uint32_t length, Failures& failures) {
+  const uint8_t* changes = memory.At(env, pointer, length, sizeof(Change));
   if (changes == nullptr) return false;
   for (uint32_t index = 0; index < length; index++) {
     Change change;
     memcpy(&change, changes + index * sizeof change, sizeof change);
     int number = ControlOne(epoll, change);
-    if (number != 0) failures.push_back({index, ErrorCodeOf(number)});
+    if (number == 0 || failures.Add(index, number, length)) continue;
+    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "the component gave more changes than there is memory for");
+    return false;
   }
   return true;
 }
 
 /// Room for a list in the component, or null if it is empty, or if the component's allocator or what it answered was no
 /// good.
-uint8_t* MakeRoom(napi_env env, const Guest& guest, size_t count, size_t size, List& list) {
-  list = {0, static_cast<uint32_t>(count)};
+uint8_t* MakeRoom(napi_env env, const Guest& guest, uint32_t count, size_t size, List& list) {
+  list = {0, count};
   if (count == 0) return nullptr;
-  list.pointer = guest.Allocate(env, list.length, size);
+  list.pointer = guest.Allocate(env, count, size);
   bool threw = false;
   napi_is_exception_pending(env, &threw);
-  return threw ? nullptr : guest.At(env, list.pointer, list.length, size);
+  return threw ? nullptr : guest.Look(env).At(env, list.pointer, count, size);
 }
 
-/// Gives failures to the component; false if there was no room for them.
-bool WriteList(napi_env env, const Guest& guest, const std::vector<Failure>& failures, List& list) {
-  uint8_t* room = MakeRoom(env, guest, failures.size(), sizeof(Failure), list);
-  if (room == nullptr) return failures.empty();
-  memcpy(room, failures.data(), failures.size() * sizeof(Failure));
+bool Failures::Write(napi_env env, const Guest& guest, List& list) const {
+  uint8_t* room = MakeRoom(env, guest, count_, sizeof(Failure), list);
+  if (room == nullptr) return count_ == 0;
+  memcpy(room, items_.get(), count_ * sizeof(Failure));
   return true;
 }
 
 napi_value ControlFunction(napi_env env, napi_callback_info info) {
   Arguments<4> arguments(env, info);
   Binding& binding = arguments.Bound<Binding>();
-  if (binding.guest.At(env, arguments.U32(3), 1, sizeof(List)) == nullptr) return nullptr;
+  Memory memory = binding.guest.Look(env);
+  uint8_t* area = memory.At(env, arguments.U32(3), 1, sizeof(List));
+  if (area == nullptr) return nullptr;
 
   int epoll = binding.tables->epolls.Descriptor(arguments.U32(0));
-  std::vector<Failure> failures;
-  if (!Control(env, binding, epoll, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
+  Failures failures;
+  if (!Control(env, memory, epoll, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
 
-  List list;
-  if (!WriteList(env, binding.guest, failures, list)) return nullptr;
-  uint8_t* area = binding.guest.At(env, arguments.U32(3), 1, sizeof list);
-  if (area != nullptr) memcpy(area, &list, sizeof list);
+  List list{0, 0};
+  if (failures.Count() > 0) {
+    if (!failures.Write(env, binding.guest, list)) return nullptr;
+    area = binding.guest.Look(env).At(env, arguments.U32(3), 1, sizeof list);
+  }
+  if (area != nullptr) Write(area, list);
   return nullptr;
 }
 
@@ -258,14 +288,14 @@ int Wait(int epoll, epoll_event* events, int capacity, const uint64_t* nanosecon
   return WaitWithoutPwait2(epoll, events, capacity, *nanoseconds);
 }
 
-/// Gives the kernel's events to the component; false as `WriteList`.
+/// Gives the kernel's events to the component; false if it had no room for them.
 bool WriteEvents(napi_env env, const Guest& guest, const epoll_event* ready, int count, List& list) {
   uint8_t* room = MakeRoom(env, guest, count, sizeof(Event), list);
   if (room == nullptr) return count == 0;
   for (int i = 0; i < count; i++) {
     uint64_t data = ready[i].data.u64;
-    Event event{ready[i].events, static_cast<uint32_t>(data), static_cast<uint32_t>(data >> 32)};
-    memcpy(room + i * sizeof event, &event, sizeof event);
+    Write(room + i * sizeof(Event),
+          Event{ready[i].events, static_cast<uint32_t>(data), static_cast<uint32_t>(data >> 32)});
   }
   return true;
 }
@@ -273,17 +303,18 @@ bool WriteEvents(napi_env env, const Guest& guest, const epoll_event* ready, int
 napi_value WaitFunction(napi_env env, napi_callback_info info) {
   Arguments<7> arguments(env, info);
   Binding& binding = arguments.Bound<Binding>();
-  if (binding.guest.At(env, arguments.U32(6), 1, sizeof(WaitResult)) == nullptr) return nullptr;
+  Memory memory = binding.guest.Look(env);
+  if (memory.At(env, arguments.U32(6), 1, sizeof(WaitResult)) == nullptr) return nullptr;
 
   int epoll = binding.tables->epolls.Descriptor(arguments.U32(0));
-  std::vector<Failure> failures;
-  if (!Control(env, binding, epoll, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
+  Failures failures;
+  if (!Control(env, memory, epoll, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
 
   WaitResult result{};
-  if (!failures.empty()) {
+  if (failures.Count() > 0) {
     result.tag = kError;
     result.error.tag = kChangesRefused;
-    if (!WriteList(env, binding.guest, failures, result.error.changes)) return nullptr;
+    if (!failures.Write(env, binding.guest, result.error.changes)) return nullptr;
   } else {
     epoll_event ready[kMaxEvents];
     uint64_t nanoseconds = arguments.U64(5);
@@ -293,28 +324,25 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
       result.tag = kError;
       result.error.tag = kKernelRefused;
       result.error.kernel = ErrorCodeOf(errno);
-    } else {
-      if (!WriteEvents(env, binding.guest, ready, count, result.events)) return nullptr;
+    } else if (!WriteEvents(env, binding.guest, ready, count, result.events)) {
+      return nullptr;
     }
   }
 
-  uint8_t* area = binding.guest.At(env, arguments.U32(6), 1, sizeof result);
-  if (area != nullptr) memcpy(area, &result, sizeof result);
+  uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(6), 1, sizeof result);
+  if (area != nullptr) Write(area, result);
   return nullptr;
 }
 
 napi_value DescriptorFunction(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   Binding& binding = arguments.Bound<Binding>();
+  uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(1), 1, sizeof(NumberResult));
+  if (area == nullptr) return nullptr;
   int descriptor = binding.tables->epolls.Descriptor(arguments.U32(0));
   NumberResult result{};
-  if (descriptor == -1) {
-    result.tag = kError;
-    result.error = ErrorCodeOf(EBADF);
-  } else {
-    result.value = static_cast<uint32_t>(descriptor);
-  }
-  WriteResult(env, binding.guest, arguments.U32(1), result);
+  result.value = static_cast<uint32_t>(descriptor);
+  Write(area, descriptor == -1 ? Refused(EBADF) : result);
   return nullptr;
 }
 
@@ -327,28 +355,23 @@ napi_value CloseFunction(napi_env env, napi_callback_info info) {
 napi_value CreateNotifier(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   Binding& binding = arguments.Bound<Binding>();
-  if (binding.guest.At(env, arguments.U32(0), 1, sizeof(NumberResult)) == nullptr) return nullptr;
-  int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  WriteCreated(env, binding.guest, arguments.U32(0), descriptor, binding.tables->notifiers);
+  uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(0), 1, sizeof(NumberResult));
+  if (area != nullptr) Write(area, Created(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), binding.tables->notifiers));
   return nullptr;
 }
 
 napi_value AttachNotifier(napi_env env, napi_callback_info info) {
   Arguments<5> arguments(env, info);
   Binding& binding = arguments.Bound<Binding>();
+  uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(4), 1, sizeof(NumberResult));
+  if (area == nullptr) return nullptr;
   Change change{};
   change.fd = binding.tables->notifiers.Descriptor(arguments.U32(0));
   change.mask = EPOLLIN | EPOLLET;
   change.slot = arguments.U32(2);
   change.generation = arguments.U32(3);
-
-  NumberResult result{};
   int number = ControlOne(binding.tables->epolls.Descriptor(arguments.U32(1)), change);
-  if (number != 0) {
-    result.tag = kError;
-    result.error = ErrorCodeOf(number);
-  }
-  WriteResult(env, binding.guest, arguments.U32(4), result);
+  Write(area, number == 0 ? NumberResult{} : Refused(number));
   return nullptr;
 }
 
