@@ -5,7 +5,7 @@
       "sources": ["host/addon.cc", "host/guest.cc", "host/io.cc"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
-      "cflags_cc": ["-std=c++17", "-O2", "-Wall", "-Wextra", "-fno-exceptions", "-fvisibility=hidden"],
+      "cflags_cc": ["-std=c++17", "-O3", "-fno-plt", "-Wall", "-Wextra", "-fno-exceptions", "-fvisibility=hidden"],
       "conditions": [
         ["OS=='linux'", { "sources": ["host/kernels/epoll.cc"] }]
       ]

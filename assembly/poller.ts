@@ -206,7 +206,7 @@ function settleAdd(poller: Poller, operation: Operation): u32 {
   }
   if (error != OK) return error;
 
-  const entry = poller.ensure(fd);
+  const entry = known == null ? poller.ensure(fd) : known;
   if (entry == null) {
     kernel.stageDelete(fd);
     sendOne(poller);

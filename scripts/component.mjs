@@ -38,8 +38,6 @@ export async function compile(entry, replaced = {}, options = []) {
       "0",
       "--converge",
       "--noAssert",
-      "--initialMemory",
-      "64",
       ...options,
     ],
     {

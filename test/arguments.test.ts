@@ -28,7 +28,7 @@ const KINDS: readonly unknown[] = [
   Symbol("a symbol"),
   Symbol.iterator,
   () => 1,
-  class {},
+  Map,
   {},
   { fd: 1 },
   Object.create(null),

@@ -106,13 +106,13 @@ describe("a key", () => {
     }
   });
 
-  it("is that of its own registration, also where keys meet in a cache of words", () => {
+  it("is that of its own registration, also where keys are alike in their lower bits", () => {
     // Numbers that are alike in their lowest bits.
-    const keys = [5, 5 + 4096, 5 + 2 * 4096, 5 + 2 ** 32, 5, 5 + 4096];
-    using poller = pollerWith(keys);
+    const alike = [5, 5 + 4096, 5 + 2 * 4096, 5 + 2 ** 32, 5, 5 + 4096];
+    using poller = pollerWith(alike);
     const events = new Events(8);
-    assert.equal(poller.wait(events, { timeout: 0 }), keys.length);
-    assert.deepEqual(keysOf(events).map(Number).sort(), [...keys].sort());
+    assert.equal(poller.wait(events, { timeout: 0 }), alike.length);
+    assert.deepEqual(keysOf(events).map(Number).toSorted(), alike.toSorted());
   });
 });
 
@@ -147,7 +147,7 @@ describe("Events", () => {
       assert.equal(keysOf(events).length, expected);
       seen.push(...keysOf(events));
     }
-    assert.deepEqual(seen.map(Number).sort(), [1, 2, 3, 4, 5]);
+    assert.deepEqual(seen.map(Number).toSorted(), [1, 2, 3, 4, 5]);
     assert.equal(events.capacity, 3);
   });
 
@@ -249,9 +249,9 @@ describe("Events", () => {
     const before = events.toArray();
     for (let i = 0; i < 100; i++) {
       using other = pollerWith([100 + i, 200 + i, 300 + i], simulated);
-      const others = new Events(8);
-      other.wait(others, { timeout: 0 });
-      assert.deepEqual(keysOf(others).map(Number).sort(), [100 + i, 200 + i, 300 + i]);
+      const room = new Events(8);
+      other.wait(room, { timeout: 0 });
+      assert.deepEqual(keysOf(room).map(Number).toSorted(), [100 + i, 200 + i, 300 + i]);
     }
     assert.deepEqual(events.toArray(), before);
   });

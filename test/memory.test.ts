@@ -72,7 +72,11 @@ describe("the component's memory", () => {
       poller.add(fd, number, R, { mode: number % 2 === 0 ? "oneshot" : "level" });
       poller.wait(events, { timeout: 0 });
       poller.delete(fd);
-      if (number < fds.length) for (const each of fds) (poller.add(each, 1, R), poller.delete(each));
+      if (number < fds.length)
+        for (const each of fds) {
+          poller.add(each, 1, R);
+          poller.delete(each);
+        }
     });
   });
 

@@ -50,7 +50,7 @@ describe("a thread with open pollers", () => {
       if (ending === "terminate") await worker.terminate();
       else worker.postMessage("go");
       assert.equal(await exited, code);
-      assert.deepEqual([...openFiles().values()].sort(), [...before.values()].sort());
+      assert.deepEqual([...openFiles().values()].toSorted(), [...before.values()].toSorted());
     });
   }
 

@@ -51,7 +51,7 @@ assert.deepEqual(
   events
     .toArray()
     .map(({ key }) => Number(key))
-    .sort(),
+    .toSorted(),
   [4, 5],
 );
 poller.delete(near);

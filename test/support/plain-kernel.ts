@@ -27,7 +27,7 @@ export class PlainKernel implements Kernel {
       return (...lifted) => (this.#replaced.get(name) ?? call)(...lifted);
     };
     const imports = Object.entries(inner.imports).map(([name, functions]) => {
-      return [name, Object.fromEntries(Object.entries(functions).map(([name, call]) => [name, plain(name, call)]))];
+      return [name, Object.fromEntries(Object.entries(functions).map(([key, call]) => [key, plain(key, call)]))];
     });
     return { imports: Object.fromEntries(imports) as OpenKernel["imports"], close: () => inner.close() };
   }
