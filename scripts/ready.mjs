@@ -32,7 +32,8 @@ try {
   // Installing builds the addon; the build that follows sees that it is up to date.
   const installed = join(root, "node_modules/.package-lock.json");
   if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(join(root, "package-lock.json")).mtimeMs) {
-    run("installing what is missing", "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error");
+    // Not "npm ci", which fails where a registry lacks an optional package of a system that this is not.
+    run("installing what is missing", "npm", "install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error");
   }
   const built = existsSync(STAMP) ? statSync(STAMP).mtimeMs : 0;
   const sources = [...SOURCES, ...CONFIGURATION].map((name) => join(root, name)).filter(existsSync);
