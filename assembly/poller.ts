@@ -25,7 +25,8 @@ export class Poller extends Registrations {
   handle: u32;
   /** The queue of registrations to look at before the next wait, linked by `Registration.next`: a number plus 1, or 0. */
   queueHead: u32;
-  queueTail: u32;
+  /** Its last entry, if there is one. */
+  queueLast: Registration;
   /** Events that belong to no registration, since the kernel object was made. */
   strayEvents: u32;
   /** The notifier's handle, plus 1; 0 until the first notification. */
@@ -72,20 +73,26 @@ export class Poller extends Registrations {
     entry.state |= QUEUED;
     entry.next = 0;
     const link = <u32>fd + 1;
-    if (this.queueTail == 0) this.queueHead = link;
-    else this.find(<i32>(this.queueTail - 1))!.next = link;
-    this.queueTail = link;
+    if (this.queueHead == 0) this.queueHead = link;
+    else this.queueLast.next = link;
+    this.queueLast = entry;
   }
 
-  /** Takes the first number off the queue, or -1. */
-  dequeue(): i32 {
-    if (this.queueHead == 0) return -1;
-    const fd = <i32>(this.queueHead - 1);
-    const entry = this.find(fd)!;
+  /** The first number of the queue, or -1. */
+  // @ts-ignore: decorators of methods are AssemblyScript's
+  @inline
+  get firstQueued(): i32 {
+    return <i32>this.queueHead - 1;
+  }
+
+  /** Takes the first number off the queue, which is not empty. Answers its entry. */
+  // @ts-ignore: decorators of methods are AssemblyScript's
+  @inline
+  dequeue(): Registration {
+    const entry = this.find(this.firstQueued)!;
     entry.state &= ~QUEUED;
     this.queueHead = entry.next;
-    if (this.queueHead == 0) this.queueTail = 0;
-    return fd;
+    return entry;
   }
 }
 
@@ -146,6 +153,8 @@ export function operationAt(index: u32): Operation {
   return changetype<Operation>(operations + <usize>(index * OPERATION_BYTES));
 }
 
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
 function planned(index: u32, kind: u8, fd: i32, key: u64, interest: u32, mode: u32, hold: u32, generation: u32): u32 {
   const operation = operationAt(index);
   operation.kind = kind;
@@ -159,6 +168,8 @@ function planned(index: u32, kind: u8, fd: i32, key: u64, interest: u32, mode: u
 }
 
 /** Plans an add, whatever is registered: only the kernel knows which file the number names. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
 export function planAdd(poller: Poller, fd: i32, key: u64, interest: u32, mode: u32): u32 {
   const entry = poller.find(fd);
   const generation = entry == null ? 1 : entry.generation + 1;
@@ -174,8 +185,19 @@ export function planModify(entry: Registration, fd: i32, key: u64, interest: u32
 }
 
 /** Plans a delete of a registration. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
 export function planDelete(fd: i32): u32 {
   return planned(kernel.stageDelete(fd), DELETE, fd, 0, 0, 0, 0, 0);
+}
+
+/** Sends the one operation that is planned, and settles it. Answers its verdict. */
+function carryOutOne(poller: Poller): u32 {
+  poller.changes += kernel.submit(poller.handle);
+  const operation = operationAt(0);
+  operation.error = kernel.verdict(0);
+  settle(poller, operation);
+  return operation.error;
 }
 
 /** Sends all that is planned, and settles it: the operations know their verdicts then. Answers how many there were. */
@@ -188,6 +210,8 @@ export function carryOut(poller: Poller): u32 {
   return count;
 }
 
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
 function settle(poller: Poller, operation: Operation): void {
   if (operation.kind == ADD) operation.error = settleAdd(poller, operation);
   else if (operation.kind == MODIFY) settleModify(poller, operation);
@@ -227,6 +251,8 @@ function settleDelete(poller: Poller, operation: Operation): void {
   if (operation.error == OK || isGone(operation.error)) forget(poller, poller.find(operation.fd)!);
 }
 
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
 function replace(entry: Registration, operation: Operation): void {
   entry.key = operation.key;
   entry.interest = operation.interest;
@@ -237,6 +263,8 @@ function replace(entry: Registration, operation: Operation): void {
 }
 
 /** Ends a registration here. Events of it that are still to come have an old generation from now on. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
 function forget(poller: Poller, entry: Registration): void {
   entry.generation++;
   entry.state &= QUEUED;
@@ -254,8 +282,7 @@ function sendOne(poller: Poller): u32 {
 export function add(poller: Poller, fd: i32, key: u64, interest: u32, mode: u32): u32 {
   if (fd < 0) return EBADF;
   planAdd(poller, fd, key, interest, mode);
-  carryOut(poller);
-  return operationAt(0).error;
+  return carryOutOne(poller);
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's
@@ -272,8 +299,7 @@ function modifyOtherwise(poller: Poller, entry: Registration, fd: i32, key: u64,
   const mode = givenMode == KEEP_MODE ? <u32>entry.mode : givenMode;
   if (modifiedHere(poller, entry, fd, key, interest, mode)) return OK;
   planModify(entry, fd, key, interest, mode);
-  carryOut(poller);
-  return operationAt(0).error;
+  return carryOutOne(poller);
 }
 
 /** What `Registration.flags` reads as when one has fired that so far was armed again in time; but for its mode. */
@@ -333,8 +359,7 @@ export function remove(poller: Poller, fd: i32): u32 {
     return OK;
   }
   planDelete(fd);
-  carryOut(poller);
-  return deleteVerdict(operationAt(0).error);
+  return deleteVerdict(carryOutOne(poller));
 }
 
 /** What a delete answers: that a descriptor was closed before is no failure. */

@@ -81,10 +81,9 @@ function later(time: u64, duration: u64): u64 {
 
 /** Empties the queue: reports refusals while there is room, and stages what arms or silences a registration. */
 function flush(poller: Poller, buffer: EventBuffer): void {
-  while (buffer.count < buffer.capacity) {
-    const fd = poller.dequeue();
-    if (fd < 0) return;
-    const entry = poller.find(fd)!;
+  while (poller.firstQueued >= 0 && buffer.count < buffer.capacity) {
+    const fd = poller.firstQueued;
+    const entry = poller.dequeue();
     if (!(entry.state & REGISTERED)) continue;
     if (entry.error != OK) reportRefusal(poller, buffer, entry);
     else stageDifference(poller, fd, entry);

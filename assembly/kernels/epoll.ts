@@ -216,6 +216,8 @@ export function descriptor(handle: u32): u32 {
 }
 export let descriptorFound: i32 = 0;
 
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
 function stage(operation: u32, fd: i32, mask: u32, generation: u32): u32 {
   const at = changes + <usize>(changeCount * CHANGE_BYTES);
   store<u32>(at, operation);
