@@ -8,7 +8,16 @@
 import { EBADF, EEXIST, ENOENT, ENOMEM, OK, isGone } from "./errors";
 import * as kernel from "./kernel";
 import { allocate, release } from "./memory";
-import { FIRED, QUEUED, REGISTERED, Registration, Registrations } from "./registrations";
+import {
+  FIRED,
+  FIRED_FLAG,
+  MODE_FLAGS,
+  QUEUED,
+  REGISTERED,
+  REGISTERED_FLAG,
+  Registration,
+  Registrations,
+} from "./registrations";
 
 /** Given as a mode: keep the one that there is. */
 export const KEEP_MODE: u32 = 0xff;
@@ -302,9 +311,6 @@ function modifyOtherwise(poller: Poller, entry: Registration, fd: i32, key: u64,
   return carryOutOne(poller);
 }
 
-/** What `Registration.flags` reads as when one has fired that so far was armed again in time; but for its mode. */
-const FIRED_AND_PROMPT: u32 = (<u32>(REGISTERED | FIRED)) << 16;
-
 /**
  * Arms a registration again that has fired and that the kernel still reports, if nothing else is to change. All that
  * `modifiedHere` would find out of it is known then, and most calls are of this kind.
@@ -312,7 +318,8 @@ const FIRED_AND_PROMPT: u32 = (<u32>(REGISTERED | FIRED)) << 16;
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 function rearmedForFree(poller: Poller, entry: Registration, key: u64, interest: u32, givenMode: u32): bool {
-  const isUsual = givenMode == KEEP_MODE && (entry.flags & 0xffff00ff) == (FIRED_AND_PROMPT | interest);
+  // Fired, and always in time so far, for the same interest: all in one comparison.
+  const isUsual = givenMode == KEEP_MODE && (entry.flags & ~MODE_FLAGS) == (REGISTERED_FLAG | FIRED_FLAG | interest);
   if (!isUsual || !kernel.isNoisy(entry.applied)) return false;
   entry.key = key;
   entry.state = REGISTERED;

@@ -47,13 +47,19 @@ export class Registration {
   /** What the kernel answered to a deferred change, until it is reported. */
   error: u32;
 
-  /** Interest, mode, state and lateness in one word, the interest lowest. */
+  /** Interest, mode, state and lateness in one word, for those who want most of them: see `INTEREST_FLAGS`. */
   // @ts-ignore: decorators of methods are AssemblyScript's
   @inline
   get flags(): u32 {
     return load<u32>(changetype<usize>(this), offsetof<Registration>("interest"));
   }
 }
+
+// Of `Registration.flags`.
+export const INTEREST_FLAGS: u32 = 0xff;
+export const MODE_FLAGS: u32 = 0xff00;
+export const REGISTERED_FLAG: u32 = (<u32>REGISTERED) << 16;
+export const FIRED_FLAG: u32 = (<u32>FIRED) << 16;
 
 const ENTRY_SHIFT: u32 = 5;
 const PAGE_SHIFT: u32 = 8;

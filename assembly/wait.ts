@@ -10,7 +10,7 @@ import * as kernel from "./kernel";
 import { LATE, Poller } from "./poller";
 import { EventBuffer, writeEvent } from "./readiness";
 import { rebuild } from "./rebuild";
-import { FIRED, REGISTERED, Registration } from "./registrations";
+import { FIRED, FIRED_FLAG, INTEREST_FLAGS, MODE_FLAGS, REGISTERED, Registration } from "./registrations";
 
 const MODE_ONESHOT: u32 = 0;
 const MODE_EDGE_ONESHOT: u32 = 3;
@@ -136,7 +136,8 @@ function noteRefusal(poller: Poller, fd: i32, error: u32): void {
 function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration): void {
   buffer.pushError(entry.key, entry.interest, entry.error);
   entry.error = OK;
-  fire(entry, <u32>poller.waits);
+  entry.state |= FIRED;
+  entry.firedAt = <u32>poller.waits;
 }
 
 // ---- After it --------------------------------------------------------------------------------------------------------
@@ -157,23 +158,20 @@ function report(poller: Poller, buffer: EventBuffer): void {
     const applied = entry.applied;
     const left = kernel.afterEvent(applied);
     if (left != applied) entry.applied = left;
-    if ((entry.state & FIRED) != 0) {
+    const flags = entry.flags;
+    if (flags & FIRED_FLAG) {
       if (kernel.isNoisy(left)) poller.enqueue(fd, entry);
       continue;
     }
-    const interest = entry.interest;
+    const interest = flags & INTEREST_FLAGS;
     if (interest == 0) continue;
     at = writeEvent(at, entry.key, kernel.readinessOf(kernel.readyMask(event), interest));
-    if (entry.mode == MODE_ONESHOT || entry.mode == MODE_EDGE_ONESHOT) fire(entry, wait);
+    const mode = (flags & MODE_FLAGS) >> 8;
+    if (mode != MODE_ONESHOT && mode != MODE_EDGE_ONESHOT) continue;
+    entry.state = <u8>((flags | FIRED_FLAG) >> 16);
+    entry.firedAt = wait;
   }
   buffer.end = at;
-}
-
-// @ts-ignore: top-level decorators are AssemblyScript's
-@inline
-function fire(entry: Registration, wait: u32): void {
-  entry.state |= FIRED;
-  entry.firedAt = wait;
 }
 
 /**
