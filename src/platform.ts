@@ -35,17 +35,17 @@ const monotonic: ImportedFunction = Object.assign(() => process.hrtime.bigint(),
   [cabiLower]: () => process.hrtime.bigint,
 });
 
-const kernels = new Map<string, Kernel>();
+const kernels = new Map<KernelName, Kernel>();
 for (const [name, create] of Object.entries(native.kernels)) {
-  if (name in components) kernels.set(name, new PlatformKernel(name as KernelName, create));
+  if (name in components) kernels.set(name as KernelName, new PlatformKernel(name as KernelName, create));
 }
 
 /** The names of the kernels that this platform has; the first is the one that is used unless another is asked for. */
-export const platformKernels: readonly string[] = [...kernels.keys()];
+export const platformKernels: readonly KernelName[] = [...kernels.keys()];
 
 /** The platform's kernel of that name, or its first one. @throws PollerError `ERR_POLLER_UNSUPPORTED` if it has none. */
 export function platformKernel(name: string | undefined): Kernel {
-  const kernel = name === undefined ? kernels.values().next().value : kernels.get(name);
+  const kernel = name === undefined ? kernels.values().next().value : kernels.get(name as KernelName);
   if (kernel !== undefined) return kernel;
   const there = platformKernels.length === 0 ? "no kernel" : platformKernels.join(", ");
   const wanted = name === undefined ? "a kernel to poll with" : `the kernel "${name}"`;

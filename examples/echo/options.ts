@@ -86,6 +86,8 @@ function duration(name: string, text: string): number {
 }
 
 function kernelName(name: string | undefined): KernelName | undefined {
-  if (name === undefined || platformKernels.includes(name)) return name as KernelName | undefined;
+  if (name === undefined) return undefined;
+  const kernel = platformKernels.find((known) => known === name);
+  if (kernel !== undefined) return kernel;
   throw new UsageError(`--kernel must be one of ${platformKernels.join(", ")}, not "${name}"`);
 }

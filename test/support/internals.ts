@@ -8,6 +8,7 @@ import { pathToFileURL } from "node:url";
 export const root = dirname(createRequire(import.meta.url).resolve("lio-poller/package.json"));
 
 type Platform = typeof import("../../dist/platform.js");
+type Addon = typeof import("../../dist/native.js");
 type KernelTerms = typeof import("../../dist/kernel.js");
 type EpollComponent = typeof import("../../dist/component/epoll/epoll.js");
 
@@ -16,6 +17,7 @@ async function built<Module>(path: string): Promise<Module> {
 }
 
 export const { platformKernel } = await built<Platform>("platform.js");
+export const { native } = await built<Addon>("native.js");
 export const cabiLower: KernelTerms["cabiLower"] = (await built<KernelTerms>("kernel.js")).cabiLower;
 export const { instantiate } = await built<EpollComponent>("component/epoll/epoll.js");
 
