@@ -109,15 +109,21 @@ export let createdPoller: Poller = changetype<Poller>(0);
 
 /** Wakes a wait. Answers an error. */
 export function notify(poller: Poller): u32 {
-  if (poller.notifier == 0) {
-    const error = giveNotifier(poller);
-    if (error != OK) return error;
-  }
-  kernel.notify(poller.notifier - 1);
-  return OK;
+  const error = giveNotifier(poller);
+  if (error == OK) kernel.notify(poller.notifier - 1);
+  return error;
 }
 
+/** Answers an error; else `identity` is the name by which the poller can be notified from outside. */
+export function identify(poller: Poller): u32 {
+  const error = giveNotifier(poller);
+  if (error == OK) identity = kernel.identify(poller.notifier - 1);
+  return error;
+}
+export let identity: u64 = 0;
+
 function giveNotifier(poller: Poller): u32 {
+  if (poller.notifier != 0) return OK;
   let error = kernel.createNotifier();
   if (error != OK) return error;
   const notifier = kernel.createdNotifier;

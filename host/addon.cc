@@ -3,7 +3,14 @@
 
 #include "addon.h"
 
+#include "notifiers.h"
+
 namespace lio {
+
+/// notify(name: number): wakes the poller that has this name, whichever thread it belongs to.
+static void Notify(const Napi::CallbackInfo& info) {
+  NotifyByName(static_cast<uint64_t>(info[0].ToNumber().Int64Value()));
+}
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Napi::Object kernels = Napi::Object::New(env);
@@ -11,6 +18,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   kernels.Set("epoll", EpollKernel(env));
 #endif
   exports.Set("kernels", kernels);
+  exports.Set("nonce", Napi::BigInt::New(env, ProcessNonce()));
+  exports.Set("notify", Napi::Function::New<Notify>(env, "notify"));
   exports.Set("io", Io(env));
   return exports;
 }

@@ -3,6 +3,7 @@ export { PollerError, type PollerErrorCode } from "./errors.js";
 export { Events, type Key, type ReadyEvent } from "./events.js";
 export { Interest, type Mode } from "./interest.js";
 export type { CanonicalOptions, CoreFunction, ImportedFunction, Kernel, KernelName, OpenKernel } from "./kernel.js";
+export { type Notifier, notify } from "./notifier.js";
 export { platformKernels } from "./platform.js";
 export {
   type Change,

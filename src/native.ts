@@ -49,6 +49,10 @@ export interface NativeAddon {
   /** The kernels of this platform, by name; the first is the one to use. */
   readonly kernels: Readonly<Record<string, new () => NativeKernel>>;
   readonly io: NativeIo;
+  /** Tells this process's notifiers from another's. */
+  readonly nonce: bigint;
+  /** Wakes the poller whose notifier has that name, on whichever thread; any other name does nothing. */
+  notify(name: number): void;
 }
 
 function load(): NativeAddon {

@@ -3,10 +3,11 @@
  */
 import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, TRAPPED } from "./component.js";
 import { errorCodeAt, errorOf, rethrowLifted } from "./error-code.js";
-import { invalidType, invalidValue, outOfRange, pollerError, type PollerError } from "./errors.js";
+import { invalidType, invalidValue, namedError, outOfRange, pollerError, type PollerError } from "./errors.js";
 import { type Events, isEvents, type Key, roomFor, setLength } from "./events.js";
 import { ANY_INTEREST, type Interest, type Mode, MODES } from "./interest.js";
 import type { Kernel, KernelName } from "./kernel.js";
+import { type Notifier, notifierOf } from "./notifier.js";
 import { platformKernel } from "./platform.js";
 
 export interface PollerOptions {
@@ -249,7 +250,7 @@ export class Poller implements Disposable {
   }
 
   /**
-   * Ends the next wait early. Notifications that no wait has seen are one.
+   * Ends the next wait early. Notifications that no wait has seen are one. Other threads use a {@link notifier}.
    *
    * @throws PollerError `EMFILE`, `ENFILE`, `ENOMEM`, at the first call only
    */
@@ -264,6 +265,19 @@ export class Poller implements Disposable {
     }
     instance.state = IDLE;
     if (failure !== 0) throw errorAt(instance, failure, "notify");
+  }
+
+  /**
+   * A notifier, with which any thread can end a wait of this poller, for ever: see {@link notify}.
+   *
+   * @throws PollerError `EMFILE`, `ENFILE`, `ENOMEM`; `ENOTSUP` if the kernel belongs to one thread, as simulated ones do
+   */
+  notifier(): Notifier {
+    this.#idle();
+    const id = this.#liftedCall("notifier", () => this.#lifted!.notifier());
+    if (id === 0n)
+      throw namedError("ENOTSUP", "notifier", "this kernel's pollers can be notified in their thread only");
+    return notifierOf(id);
   }
 
   /**

@@ -4,9 +4,9 @@
  * `@wit` gives the export its name: see scripts/wit-exports.mjs.
  */
 import { apply } from "../batch";
-import { ENOMEM, OK } from "../errors";
+import { ENOMEM, OK, storeError } from "../errors";
 import * as kernel from "../kernel";
-import { KEEP_MODE, Poller, add, createdPoller, modify, notify, remove } from "../poller";
+import { KEEP_MODE, Poller, add, createdPoller, identify, identity, modify, notify, remove } from "../poller";
 import { EventBuffer } from "../readiness";
 import { wait } from "../wait";
 import { area, done, failed, outcome } from "./area";
@@ -104,6 +104,17 @@ export function pollerWait(poller: Poller, events: EventBuffer, hasTimeout: u32,
 @wit("lio:poller/poller@0.1.0#[method]poller.notify")
 export function pollerNotify(poller: Poller): usize {
   return outcome(notify(poller));
+}
+
+// @ts-ignore: top-level decorators are AssemblyScript's
+@wit("lio:poller/poller@0.1.0#[method]poller.notifier")
+export function pollerNotifier(poller: Poller): usize {
+  const error = identify(poller);
+  // An error code lies as if it were as wide as what it stands in place of: at the next 8 bytes.
+  store<u32>(area, error == OK ? 0 : 1);
+  if (error == OK) store<u64>(area, identity, 8);
+  else storeError(area + 8, error);
+  return area;
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's

@@ -132,6 +132,9 @@ declare function importCreateNotifier(result: usize): void;
 @external("lio:poller/epoll@0.1.0", "attach-notifier")
 declare function importAttachNotifier(notifier: u32, epoll: u32, slot: u32, generation: u32, result: usize): void;
 // @ts-ignore: top-level decorators are AssemblyScript's
+@external("lio:poller/epoll@0.1.0", "identify")
+declare function importIdentify(notifier: u32): u64;
+// @ts-ignore: top-level decorators are AssemblyScript's
 @external("lio:poller/epoll@0.1.0", "notify")
 declare function importNotify(notifier: u32): void;
 // @ts-ignore: top-level decorators are AssemblyScript's
@@ -195,6 +198,11 @@ export let createdNotifier: u32 = 0;
 export function attachNotifier(notifier: u32, handle: u32): u32 {
   importAttachNotifier(notifier, handle, NOTIFIED, 0, result);
   return load<u8>(result) != 0 ? loadError(result + 4) : OK;
+}
+
+/** The name by which a notifier is known outside. */
+export function identify(notifier: u32): u64 {
+  return importIdentify(notifier);
 }
 
 /** Wakes the wait on the kernel object that the notifier is attached to. */

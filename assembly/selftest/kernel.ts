@@ -110,6 +110,9 @@ export function createNotifier(): u32 {
 export function attachNotifier(_notifier: u32, _handle: u32): u32 {
   return OK;
 }
+export function identify(notifier: u32): u64 {
+  return notifier;
+}
 export function notify(_notifier: u32): void {
   notified = true;
 }

@@ -21,6 +21,7 @@
 #include "../addon.h"
 #include "../error_code.h"
 #include "../guest.h"
+#include "../notifiers.h"
 
 namespace lio {
 namespace {
@@ -121,10 +122,48 @@ class Table {
   std::vector<int> descriptors_;
 };
 
+/// The notifiers of one component instance, by handle: eventfds, each with the name by which other threads know it.
+class Notifiers {
+ public:
+  Notifiers() = default;
+  ~Notifiers() { CloseAll(); }
+  Notifiers(const Notifiers&) = delete;
+  Notifiers& operator=(const Notifiers&) = delete;
+
+  int Descriptor(uint32_t handle) const { return descriptors_.Descriptor(handle); }
+
+  /// 0 for a handle that was not given out.
+  uint64_t Name(uint32_t handle) const { return Descriptor(handle) == -1 ? 0 : names_[handle]; }
+
+  uint32_t Insert(int descriptor) {
+    uint32_t handle = descriptors_.Insert(descriptor);
+    if (handle >= names_.size()) names_.resize(handle + 1);
+    names_[handle] = RegisterNotifier(Wake, descriptor);
+    return handle;
+  }
+
+  void Close(uint32_t handle) {
+    // First the name: another thread may be about to use it.
+    ForgetNotifier(Name(handle));
+    descriptors_.Close(handle);
+  }
+
+  void CloseAll() {
+    for (uint32_t handle = 0; handle < names_.size(); handle++) Close(handle);
+  }
+
+  /// Fails only if the counter is full, after 2^64 - 2 notifications, or the descriptor is -1: nothing to tell.
+  static void Wake(intptr_t descriptor) { eventfd_write(static_cast<int>(descriptor), 1); }
+
+ private:
+  Table descriptors_;
+  std::vector<uint64_t> names_;
+};
+
 /// All that one component instance holds.
 struct Tables {
   Table epolls;
-  Table notifiers;
+  Notifiers notifiers;
 };
 
 /// What a core function works on.
@@ -146,7 +185,8 @@ NumberResult Refused(int number) {
 }
 
 /// Tells a descriptor that was just made, by its handle, or why it was not.
-NumberResult Created(int descriptor, Table& table) {
+template <typename Holder>
+NumberResult Created(int descriptor, Holder& table) {
   if (descriptor == -1) return Refused(errno);
   NumberResult result{};
   result.value = table.Insert(descriptor);
@@ -375,10 +415,16 @@ napi_value AttachNotifier(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value Identify(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  napi_value name;
+  napi_create_bigint_uint64(env, arguments.Bound<Binding>().tables->notifiers.Name(arguments.U32(0)), &name);
+  return name;
+}
+
 napi_value Notify(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
-  // Fails only if the counter is full, after 2^64 - 2 notifications, or the descriptor is -1: nothing to tell.
-  eventfd_write(arguments.Bound<Binding>().tables->notifiers.Descriptor(arguments.U32(0)), 1);
+  Notifiers::Wake(arguments.Bound<Binding>().tables->notifiers.Descriptor(arguments.U32(0)));
   return nullptr;
 }
 
@@ -401,6 +447,7 @@ constexpr Function kFunctions[] = {
     {"close", CloseFunction},
     {"createNotifier", CreateNotifier},
     {"attachNotifier", AttachNotifier},
+    {"identify", Identify},
     {"notify", Notify},
     {"closeNotifier", CloseNotifier},
 };

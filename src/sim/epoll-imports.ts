@@ -207,6 +207,12 @@ export function bindEpoll(calls: EpollCalls) {
       },
     ),
 
+    // Simulated kernels belong to one thread, so that none of their notifiers is known outside.
+    identify: imported(
+      () => 0n,
+      () => () => 0n,
+    ),
+
     notify: imported(
       (notifier: number) => calls.notify(notifier),
       () => (notifier: number) => calls.notify(notifier >>> 0),
