@@ -18,6 +18,7 @@ import {
   Registration,
   Registrations,
 } from "./registrations";
+import { Timers } from "./timers";
 
 /** Given as a mode: keep the one that there is. */
 export const KEEP_MODE: u32 = 0xff;
@@ -25,6 +26,8 @@ export const KEEP_MODE: u32 = 0xff;
 /** Predictions from here on say that a registration will be armed again only after the next wait. */
 export const LATE: u8 = 2;
 const MOST_LATENESS: u8 = 3;
+
+const BYTES: u32 = offsetof<Poller>() + offsetof<Timers>();
 
 /** A slab, for lookups need not go through a pointer then, with the kernel object that watches what is in it. */
 // @ts-ignore: top-level decorators are AssemblyScript's
@@ -40,6 +43,8 @@ export class Poller extends Registrations {
   strayEvents: u32;
   /** The notifier's handle, plus 1; 0 until the first notification. */
   notifier: u32;
+  /** In the same block, behind the poller. */
+  timers: Timers;
   /** A registration that is to be silent could not be silenced. */
   unruly: bool;
   /** The wait under way was notified. */
@@ -55,15 +60,16 @@ export class Poller extends Registrations {
 
   /** Answers an error; else `createdPoller` is the new one. */
   static create(): u32 {
-    const at = allocate(offsetof<Poller>());
+    const at = allocate(BYTES);
     if (at == 0) return ENOMEM;
     const error = kernel.create();
     if (error != OK) {
-      release(at, offsetof<Poller>());
+      release(at, BYTES);
       return error;
     }
-    memory.fill(at, 0, offsetof<Poller>());
+    memory.fill(at, 0, BYTES);
     createdPoller = changetype<Poller>(at);
+    createdPoller.timers = changetype<Timers>(at + offsetof<Poller>());
     createdPoller.handle = kernel.created;
     return OK;
   }
@@ -73,7 +79,8 @@ export class Poller extends Registrations {
     kernel.close(this.handle);
     if (this.notifier != 0) kernel.closeNotifier(this.notifier - 1);
     this.clear();
-    release(changetype<usize>(this), offsetof<Poller>());
+    this.timers.clear();
+    release(changetype<usize>(this), BYTES);
   }
 
   /** Sees to it that a registration is looked at before the next wait. */

@@ -4,7 +4,7 @@
  * An event is written as the canonical ABI lays out the `event` record of wit/poller.wit, so that reading the events
  * copies nothing:
  *
- *    0  key       8  bytes      16  readiness (1 byte)      20  error: 1 if there is one      24  its tag
+ *    0  key       8  amount     16  readiness (1 byte)      20  error: 1 if there is one      24  its tag
  *                                                                                           28  its number, if `other`
  */
 import { OK, storeError } from "./errors";
@@ -16,6 +16,7 @@ export const PRIORITY: u32 = 4;
 export const READ_CLOSED: u32 = 8;
 export const HANG_UP: u32 = 16;
 export const ERROR: u32 = 32;
+export const TIMER: u32 = 64;
 
 const EVENT_SHIFT: u32 = 5;
 const MOST_EVENTS: u32 = 1 << 26;
@@ -23,9 +24,9 @@ const MOST_EVENTS: u32 = 1 << 26;
 /** Writes an event, and answers where the next one goes. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-export function writeEvent(at: usize, key: u64, readiness: u32): usize {
+export function writeEvent(at: usize, key: u64, readiness: u32, amount: u64 = 0): usize {
   store<u64>(at, key);
-  store<u64>(at, 0, 8);
+  store<u64>(at, amount, 8);
   store<u64>(at, readiness, 16);
   return at + (1 << EVENT_SHIFT);
 }

@@ -8,9 +8,10 @@ import { now } from "./clock";
 import { EINVAL, OK, isGone } from "./errors";
 import * as kernel from "./kernel";
 import { LATE, Poller } from "./poller";
-import { EventBuffer, writeEvent } from "./readiness";
+import { EventBuffer, TIMER, writeEvent } from "./readiness";
 import { rebuild } from "./rebuild";
 import { FIRED, FIRED_FLAG, INTEREST_FLAGS, MODE_FLAGS, REGISTERED, Registration } from "./registrations";
+import { firedKey, saturated } from "./timers";
 
 const MODE_ONESHOT: u32 = 0;
 const MODE_EDGE_ONESHOT: u32 = 3;
@@ -23,11 +24,22 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
   poller.waits++;
 
   const isTimed = hasTimeout && timeout != 0;
-  const deadline = isTimed ? later(now(), timeout) : 0;
+  const deadline = isTimed ? saturated(now(), timeout) : 0;
   let remaining = timeout;
 
   while (true) {
     flush(poller, buffer);
+    const mayBlock = buffer.count == 0 && !poller.woken;
+    let limit: u64 = mayBlock ? remaining : 0;
+    let isLimited = hasTimeout || !mayBlock;
+    if (poller.timers.armed > 0) {
+      const time = now();
+      const left = until(poller.timers.nextDue, time);
+      if (!isLimited || left < limit) limit = left;
+      isLimited = true;
+      // Where there is not room for all, timers and descriptors have it first in turn.
+      if (poller.waits & 1) expire(poller, buffer, time);
+    }
     const room = min(buffer.capacity - buffer.count, kernel.BATCH);
     // Without another wait what is staged would be left behind.
     if (room == 0 || poller.unruly) send(poller);
@@ -38,9 +50,8 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
     }
     if (room == 0) return concluded(poller, buffer, OK);
 
-    const mayBlock = buffer.count == 0 && !poller.woken;
     poller.kernelWaits++;
-    const error = kernel.wait(poller.handle, room, !mayBlock || hasTimeout, mayBlock ? remaining : 0);
+    const error = kernel.wait(poller.handle, room, isLimited, limit);
     poller.changes += kernel.sent;
     if (error != OK) return concluded(poller, buffer, error);
     if (kernel.refused) {
@@ -50,13 +61,11 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
 
     const isFull = kernel.ready == room;
     report(poller, buffer);
+    if (poller.timers.armed > 0) expire(poller, buffer, now());
     if (buffer.count > 0) return concluded(poller, buffer, OK);
     // The notification may have taken the only room.
     if (poller.woken && !isFull && !poller.unruly) return concluded(poller, buffer, OK);
-    if (isTimed) {
-      const time = now();
-      remaining = time < deadline ? deadline - time : 0;
-    }
+    if (isTimed) remaining = until(deadline, now());
     // A full batch of what nobody wants may have kept what somebody wants from being seen.
     if (!hasTimeout || remaining != 0 || isFull || poller.unruly) continue;
 
@@ -73,8 +82,17 @@ function concluded(poller: Poller, buffer: EventBuffer, error: u32): u32 {
   return buffer.count > 0 ? OK : error;
 }
 
-function later(time: u64, duration: u64): u64 {
-  return duration > u64.MAX_VALUE - time ? u64.MAX_VALUE : time + duration;
+function until(moment: u64, time: u64): u64 {
+  return time < moment ? moment - time : 0;
+}
+
+/** Reports timers that are due, while there is room. */
+function expire(poller: Poller, buffer: EventBuffer, time: u64): void {
+  const timers = poller.timers;
+  while (timers.armed > 0 && timers.nextDue <= time && buffer.count < buffer.capacity) {
+    const expirations = timers.fire(time);
+    buffer.end = writeEvent(buffer.end, firedKey, TIMER, expirations);
+  }
 }
 
 // ---- Before the kernel waits -----------------------------------------------------------------------------------------

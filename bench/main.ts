@@ -2,11 +2,13 @@
 import { parseArgs } from "node:util";
 import { addDelete } from "./add-delete.js";
 import { storm, stormCalls } from "./storm.js";
+import { timers } from "./timers.js";
 
 const BENCHMARKS: Record<string, (rounds: number) => boolean> = {
   storm,
   "storm-calls": stormCalls,
   "add-delete": addDelete,
+  timers,
 };
 
 const HELP = `Usage: npm run bench -- [NAME…] [--rounds N]

@@ -15,12 +15,17 @@ export interface Timing {
   readonly high: number;
 }
 
-/** Runs all contenders in each round, each time in another order, after one round to warm up. */
-export function race(contenders: readonly Contender[], rounds: number): Map<string, Timing> {
+/** Runs all contenders in each round, each time in another order unless they build on each other, after a warm-up round. */
+export function race(
+  contenders: readonly Contender[],
+  rounds: number,
+  order: "in turn" | "in order" = "in turn",
+): Map<string, Timing> {
   const samples = contenders.map(() => [] as number[]);
   for (let round = -1; round < rounds; round++) {
     for (let i = 0; i < contenders.length; i++) {
-      const turn = (i + Math.max(round, 0)) % contenders.length;
+      const shift = order === "in turn" ? Math.max(round, 0) : 0;
+      const turn = (i + shift) % contenders.length;
       const before = process.hrtime.bigint();
       const done = contenders[turn]!.run();
       const nanoseconds = Number(process.hrtime.bigint() - before);

@@ -34,6 +34,9 @@ interface CoreExports extends WebAssembly.Exports {
   readonly numbersDelete: Instance["delete"];
   readonly numbersWait: Instance["wait"];
   readonly numbersNotify: Instance["notify"];
+  readonly numbersAddTimer: Instance["addTimer"];
+  readonly numbersModifyTimer: Instance["modifyTimer"];
+  readonly numbersDeleteTimer: Instance["deleteTimer"];
 }
 
 /** No call runs. */
@@ -49,7 +52,7 @@ export class Instance {
   state: typeof IDLE | typeof BUSY | typeof TRAPPED = IDLE;
 
   // The views of memory. A memory that has grown leaves them with length 0, so whatever can make it grow ends in
-  // `refresh`: creating, adding, and batches. Waiting, modifying and deleting need no memory.
+  // `refresh`: creating, adding, batches and timers. Waiting, modifying and deleting need no memory.
   bytes: Uint8Array;
   words: Uint32Array;
 
@@ -60,6 +63,11 @@ export class Instance {
   /** Nanoseconds; below 0 is for ever. Returns a count, or below 0 the complement of where its failed result lies. */
   readonly wait: (poller: number, events: number, timeout: number) => number;
   readonly notify: (poller: number) => number;
+  /** Nanoseconds; a period of 0 is none. */
+  readonly addTimer: (poller: number, low: number, high: number, delay: number, period: number) => number;
+  /** A period below 0 keeps the one that there is. */
+  readonly modifyTimer: (poller: number, low: number, high: number, delay: number, period: number) => number;
+  readonly deleteTimer: (poller: number, low: number, high: number) => number;
   readonly apply: (poller: number, changes: number, length: number) => number;
   readonly applied: (result: number) => void;
   readonly read: (events: number) => number;
@@ -98,6 +106,9 @@ export class Instance {
     this.delete = core.numbersDelete;
     this.wait = core.numbersWait;
     this.notify = core.numbersNotify;
+    this.addTimer = core.numbersAddTimer;
+    this.modifyTimer = core.numbersModifyTimer;
+    this.deleteTimer = core.numbersDeleteTimer;
     this.apply = core[`${POLLER}#[method]poller.apply`] as Instance["apply"];
     this.applied = core[`cabi_post_${POLLER}#[method]poller.apply`] as Instance["applied"];
     this.read = core[`${POLLER}#[method]events.read`] as Instance["read"];

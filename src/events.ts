@@ -3,7 +3,7 @@
  *
  * Layout: the `event` record of `wit/poller.wit` as the canonical ABI stores it, 32 bytes.
  *
- *    0  key       8  bytes      16  readiness (1 byte)      20  1 if there is an error      24  its tag      28  its number
+ *    0  key       8  amount     16  readiness (1 byte)      20  1 if there is an error      24  its tag      28  its number
  */
 import type { Instance, LiftedEvents, Resource } from "./component.js";
 import { codeOf, errorCodeAt, rethrowLifted } from "./error-code.js";
@@ -13,9 +13,9 @@ import type { Kernel } from "./kernel.js";
 /** A key: any u64. A number where it is a safe integer, else a bigint, whichever way it was given. */
 export type Key = number | bigint;
 
-/** Something that happened to one registration. */
+/** Something that happened to one registration, or a timer that has expired. */
 export interface ReadyEvent {
-  /** The registration's key. */
+  /** The registration's key, or the timer's. */
   readonly key: Key;
   /** A read will not block. Only if it was asked for. */
   readonly readable: boolean;
@@ -33,6 +33,10 @@ export interface ReadyEvent {
   readonly errorCode: string | undefined;
   /** How many bytes can be read or written, where the kernel tells; else 0. */
   readonly bytes: number;
+  /** A timer has expired: `key` is its key. */
+  readonly timer: boolean;
+  /** How often the timer has expired since it was last reported: more than once if waits came too seldom. Else 0. */
+  readonly expirations: number;
 }
 
 const READABLE = 1;
@@ -41,6 +45,7 @@ const PRIORITY = 4;
 const READ_CLOSED = 8;
 const HANG_UP = 16;
 const ERROR = 32;
+const TIMER = 64;
 
 const EVENT_WORDS = 8;
 const MOST_EVENTS = 2 ** 26;
@@ -90,6 +95,16 @@ class Cursor implements ReadyEvent {
     return this.instance.bytes[at] === 0 ? undefined : codeOf(errorCodeAt(this.instance, at + 4));
   }
   get bytes(): number {
+    return this.timer ? 0 : this.amount();
+  }
+  get timer(): boolean {
+    return (this.readiness & TIMER) !== 0;
+  }
+  get expirations(): number {
+    return this.timer ? this.amount() : 0;
+  }
+
+  private amount(): number {
     const { words } = this.instance;
     return Number(joined(words[this.place + 2] as number, words[this.place + 3] as number));
   }
@@ -206,6 +221,8 @@ export class Events implements Iterable<ReadyEvent> {
       error: event.error,
       errorCode: event.errorCode,
       bytes: event.bytes,
+      timer: event.timer,
+      expirations: event.expirations,
     }));
   }
 

@@ -11,5 +11,6 @@ export {
   type PollerOptions,
   type PollerStats,
   type RegistrationOptions,
+  type TimerOptions,
   type WaitOptions,
 } from "./poller.js";

@@ -25,6 +25,11 @@ export interface WaitOptions {
   readonly timeout?: number;
 }
 
+export interface TimerOptions {
+  /** Milliseconds from one expiration to the next, with fractions; 0 is none. Default: none; for `modifyTimer`, as before. */
+  readonly repeat?: number;
+}
+
 /** One change of a batch: see {@link Poller.apply}. */
 export type Change =
   | { readonly op: "add"; readonly fd: number; readonly key: Key; readonly interest: Interest; readonly mode?: Mode }
@@ -49,6 +54,8 @@ export interface PollerStats {
   readonly rebuilds: number;
   /** Registrations that stand now. */
   readonly registrations: number;
+  /** Timers that stand now, armed or fired. */
+  readonly timers: number;
 }
 
 const CHANGE_BYTES = 32;
@@ -220,7 +227,70 @@ export class Poller implements Disposable {
   }
 
   /**
-   * Waits until a registered descriptor is ready, or the timeout is over, and returns how many events there are.
+   * Arms a timer, which expires after so long, and with `repeat` again and again from then on. Timers have keys of their
+   * own. None expires early; periods that no wait has seen come as one event that counts them.
+   *
+   * A timer without `repeat` that has expired stands, so that it can be added, modified or deleted, once.
+   *
+   * @param key what its events will bear: any u64
+   * @param delay milliseconds, with fractions; 0 is due at once
+   * @throws PollerError `EEXIST` if it is armed, `ENOMEM`; nothing has changed then
+   * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  addTimer(key: Key, delay: number, options?: TimerOptions): void {
+    const low = lowWord(key);
+    const nanoseconds = nanosecondsOf("delay", delay);
+    const period = periodOf(options) ?? 0;
+    const instance = this.#idle();
+    this.#settle(instance, "addTimer", () =>
+      instance.addTimer(this.#representation, low, highWord(key), nanoseconds, period),
+    );
+  }
+
+  /**
+   * Arms a timer anew, whether or not it has expired. Without `repeat` it keeps its period; `repeat: 0` ends that.
+   *
+   * @throws PollerError `ENOENT` if there is no such timer
+   * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  modifyTimer(key: Key, delay: number, options?: TimerOptions): void {
+    const low = lowWord(key);
+    const nanoseconds = nanosecondsOf("delay", delay);
+    const period = periodOf(options) ?? -1;
+    const instance = this.#idle();
+    this.#settle(instance, "modifyTimer", () =>
+      instance.modifyTimer(this.#representation, low, highWord(key), nanoseconds, period),
+    );
+  }
+
+  /**
+   * Ends a timer. One that has expired is deleted once with success.
+   *
+   * @throws PollerError `ENOENT` if there is no such timer
+   * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  deleteTimer(key: Key): void {
+    const low = lowWord(key);
+    const instance = this.#idle();
+    this.#settle(instance, "deleteTimer", () => instance.deleteTimer(this.#representation, low, highWord(key)));
+  }
+
+  /** A call that answers 0, or where its failed result lies. */
+  #settle(instance: Instance, syscall: string, call: () => number): void {
+    let failure: number;
+    instance.state = BUSY;
+    try {
+      failure = call();
+    } catch (cause) {
+      throw instance.trapped(cause);
+    }
+    instance.state = IDLE;
+    instance.refresh();
+    if (failure !== 0) throw errorAt(instance, failure, syscall);
+  }
+
+  /**
+   * Waits until a registered descriptor is ready or a timer expires, or the timeout is over, and returns how many events there are.
    *
    * Blocks this thread. It returns 0 before the timeout is over only if it was notified. Signals do not end it, and
    * JavaScript's signal handlers run only after it.
@@ -302,6 +372,7 @@ export class Poller implements Disposable {
       rearmsLeftOut: Number(statistics.rearmsLeftOut),
       rebuilds: Number(statistics.rebuilds),
       registrations: statistics.registrations,
+      timers: statistics.timers,
     };
   }
 
@@ -450,15 +521,28 @@ function modeNumber(mode: Mode): number {
 /** Below 0: for ever. */
 const FOR_EVER = -1;
 
-/** Nanoseconds, rounded up so that no wait ends early. */
+/** Nanoseconds, or `FOR_EVER`. */
 function timeoutOf(options: WaitOptions | undefined): number {
   if (options === undefined) return FOR_EVER;
   checkOptions(options);
   const timeout = options.timeout;
   if (timeout === undefined || timeout === Infinity) return FOR_EVER;
-  if (typeof timeout !== "number") throw invalidType("options.timeout", "of type number", timeout);
-  if (!(timeout >= 0)) throw outOfRange("options.timeout", "a number >= 0", timeout);
-  return Math.min(Math.ceil(timeout * 1e6), LONGEST_TIMEOUT);
+  return nanosecondsOf("options.timeout", timeout);
+}
+
+/** The period of a timer; `undefined` if none is given. One that is not 0 is at least a nanosecond. */
+function periodOf(options: TimerOptions | undefined): number | undefined {
+  if (options === undefined) return undefined;
+  checkOptions(options);
+  const { repeat } = options;
+  return repeat === undefined ? undefined : nanosecondsOf("options.repeat", repeat);
+}
+
+/** Milliseconds as nanoseconds, rounded up so that nothing comes early. */
+function nanosecondsOf(name: string, milliseconds: number): number {
+  if (typeof milliseconds !== "number") throw invalidType(name, "of type number", milliseconds);
+  if (!(milliseconds >= 0)) throw outOfRange(name, "a number >= 0", milliseconds);
+  return Math.min(Math.ceil(milliseconds * 1e6), LONGEST_TIMEOUT);
 }
 
 // ---- Batches ---------------------------------------------------------------------------------------------------------

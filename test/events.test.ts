@@ -201,6 +201,8 @@ describe("Events", () => {
         error: false,
         errorCode: undefined,
         bytes: 0,
+        timer: false,
+        expirations: 0,
       },
     ]);
   });

@@ -66,9 +66,9 @@ function lifted(kernel: Kernel): Subject {
     apply: (changes) => poller.apply(changes),
     wait: (room, timeout) => poller.wait(rooms[room] ?? assert.fail(), timeout),
     read: (room) =>
-      (rooms[room] ?? assert.fail()).read().map(({ key, readiness, error, bytes }): Told => {
+      (rooms[room] ?? assert.fail()).read().map(({ key, readiness, error, amount }): Told => {
         const bits = Object.entries(readiness).filter(([, isSet]) => isSet === true);
-        return [key, bits.map(([bit]) => bit).join(), error === undefined ? undefined : nodeName(error), bytes];
+        return [key, bits.map(([bit]) => bit).join(), error === undefined ? undefined : nodeName(error), amount];
       }),
     notify: () => poller.notify(),
     descriptor: () => poller.descriptor(),

@@ -4,10 +4,12 @@
  * `@wit` gives the export its name: see scripts/wit-exports.mjs.
  */
 import { apply } from "../batch";
+import { now } from "../clock";
 import { ENOMEM, OK, storeError } from "../errors";
 import * as kernel from "../kernel";
 import { KEEP_MODE, Poller, add, createdPoller, identify, identity, modify, notify, remove } from "../poller";
 import { EventBuffer } from "../readiness";
+import { saturated } from "../timers";
 import { wait } from "../wait";
 import { area, done, failed, outcome } from "./area";
 import { giveBack } from "./realloc";
@@ -117,6 +119,48 @@ export function pollerNotifier(poller: Poller): usize {
   return area;
 }
 
+/** A `moment` as a time of the clock. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+function timeOf(isAt: u32, nanoseconds: u64): u64 {
+  return isAt ? nanoseconds : saturated(now(), nanoseconds);
+}
+
+// @ts-ignore: top-level decorators are AssemblyScript's
+@wit("lio:poller/poller@0.1.0#[method]poller.add-timer")
+export function pollerAddTimer(poller: Poller, key: u64, isAt: u32, nanoseconds: u64, period: u64): usize {
+  return outcome(poller.timers.add(key, timeOf(isAt, nanoseconds), period));
+}
+
+// @ts-ignore: top-level decorators are AssemblyScript's
+@wit("lio:poller/poller@0.1.0#[method]poller.modify-timer")
+export function pollerModifyTimer(
+  poller: Poller,
+  key: u64,
+  isAt: u32,
+  nanoseconds: u64,
+  hasPeriod: u32,
+  period: u64,
+): usize {
+  const kept = hasPeriod ? period : poller.timers.periodOf(key);
+  return outcome(poller.timers.modify(key, timeOf(isAt, nanoseconds), kept));
+}
+
+// @ts-ignore: top-level decorators are AssemblyScript's
+@wit("lio:poller/poller@0.1.0#[method]poller.delete-timer")
+export function pollerDeleteTimer(poller: Poller, key: u64): usize {
+  return outcome(poller.timers.remove(key));
+}
+
+// @ts-ignore: top-level decorators are AssemblyScript's
+@wit("lio:poller/poller@0.1.0#[method]poller.next-deadline")
+export function pollerNextDeadline(poller: Poller): usize {
+  const isAny = poller.timers.armed > 0;
+  store<u32>(area, isAny ? 1 : 0);
+  store<u64>(area, isAny ? poller.timers.nextDue : 0, 8);
+  return area;
+}
+
 // @ts-ignore: top-level decorators are AssemblyScript's
 @wit("lio:poller/poller@0.1.0#[method]poller.descriptor")
 export function pollerDescriptor(poller: Poller): usize {
@@ -135,5 +179,6 @@ export function pollerStatistics(poller: Poller): usize {
   store<u64>(area, poller.rearmsLeftOut, 40);
   store<u64>(area, poller.rebuilds, 48);
   store<u32>(area, poller.count, 56);
+  store<u32>(area, poller.timers.count, 60);
   return area;
 }

@@ -8,7 +8,9 @@
 import { KEEP_MODE, Poller, add, modify, notify, remove } from "../poller";
 import { EventBuffer } from "../readiness";
 import { wait } from "../wait";
+import { now } from "../clock";
 import { OK } from "../errors";
+import { saturated } from "../timers";
 import { failed } from "./area";
 
 // @ts-ignore: top-level decorators are AssemblyScript's
@@ -43,8 +45,32 @@ export function numbersDelete(poller: Poller, fd: i32): usize {
  * below 0, the complement of where its failed result lies.
  */
 export function numbersWait(poller: Poller, events: EventBuffer, timeout: f64): i32 {
-  const error = wait(poller, events, timeout >= 0, timeout < 0 ? 0 : <u64>timeout);
+  const error = wait(poller, events, timeout >= 0, timeout < 0 ? 0 : whole(timeout));
   return error == OK ? events.count : ~(<i32>failed(error));
+}
+
+/** Nanoseconds from a number that is at least 0; what is beyond a u64 is cut off. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+function whole(nanoseconds: f64): u64 {
+  return nanoseconds < 18446744073709551616.0 ? <u64>nanoseconds : u64.MAX_VALUE;
+}
+
+/** `poller.add-timer`, after so many nanoseconds. Answers 0, or where its failed result lies. */
+export function numbersAddTimer(poller: Poller, low: u32, high: u32, delay: f64, period: f64): usize {
+  return failure(poller.timers.add(joined(low, high), saturated(now(), whole(delay)), whole(period)));
+}
+
+/** `poller.modify-timer`; a period below 0 is none. Answers 0, or where its failed result lies. */
+export function numbersModifyTimer(poller: Poller, low: u32, high: u32, delay: f64, period: f64): usize {
+  const key = joined(low, high);
+  const kept = period < 0 ? poller.timers.periodOf(key) : whole(period);
+  return failure(poller.timers.modify(key, saturated(now(), whole(delay)), kept));
+}
+
+/** `poller.delete-timer`. Answers 0, or where its failed result lies. */
+export function numbersDeleteTimer(poller: Poller, low: u32, high: u32): usize {
+  return failure(poller.timers.remove(joined(low, high)));
 }
 
 /** `poller.notify`. Answers 0, or where its failed result lies. */

@@ -8,6 +8,7 @@ import { testMemory } from "./memory";
 import { testOperations } from "./operations";
 import { testPure } from "./pure";
 import { finish } from "./report";
+import { testTimers } from "./timers";
 import { testWaits } from "./waits";
 
 export function _start(): void {
@@ -15,6 +16,7 @@ export function _start(): void {
   testMemory();
   testOperations();
   testBatches();
+  testTimers();
   testWaits();
   finish();
 }
