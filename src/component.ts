@@ -115,6 +115,13 @@ export class Instance {
     this.allocate = (bytes) => cabi_realloc(0, 0, 8, bytes);
   }
 
+  /** Milliseconds of the kernel's clock, which never goes back. */
+  now(): number {
+    const now = this.#kernel.imports["clock"]?.["now"] as (() => bigint) | undefined;
+    if (now === undefined) throw new Error("the kernel has no clock");
+    return Number(now()) / 1e6;
+  }
+
   /** Makes a poller in this instance. @throws jco's error, whose payload is the error code. */
   createPoller(): Resource<LiftedPoller> {
     try {

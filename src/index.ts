@@ -13,4 +13,5 @@ export {
   type RegistrationOptions,
   type TimerOptions,
   type WaitOptions,
+  type When,
 } from "./poller.js";

@@ -23,7 +23,12 @@ export interface RegistrationOptions {
 export interface WaitOptions {
   /** Milliseconds, with fractions; 0 does not block. Default, and with `Infinity`: for ever. */
   readonly timeout?: number;
+  /** Instead of a timeout: when the wait ends, in milliseconds of {@link Poller.now}. At once if that has passed. */
+  readonly deadline?: number;
 }
+
+/** When a timer is due: milliseconds from now, or a deadline in milliseconds of {@link Poller.now}. */
+export type When = number | { readonly deadline: number };
 
 export interface TimerOptions {
   /** Milliseconds from one expiration to the next, with fractions; 0 is none. Default: none; for `modifyTimer`, as before. */
@@ -233,14 +238,14 @@ export class Poller implements Disposable {
    * A timer without `repeat` that has expired stands, so that it can be added, modified or deleted, once.
    *
    * @param key what its events will bear: any u64
-   * @param delay milliseconds, with fractions; 0 is due at once
+   * @param when milliseconds from now, with fractions; 0 is due at once. Or a deadline
    * @throws PollerError `EEXIST` if it is armed, `ENOMEM`; nothing has changed then
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
-  addTimer(key: Key, delay: number, options?: TimerOptions): void {
+  addTimer(key: Key, when: When, options?: TimerOptions): void {
     const low = lowWord(key);
-    const nanoseconds = nanosecondsOf("delay", delay);
     const period = periodOf(options) ?? 0;
+    const nanoseconds = this.#delayOf(when);
     const instance = this.#idle();
     this.#settle(instance, "addTimer", () =>
       instance.addTimer(this.#representation, low, highWord(key), nanoseconds, period),
@@ -253,10 +258,10 @@ export class Poller implements Disposable {
    * @throws PollerError `ENOENT` if there is no such timer
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
-  modifyTimer(key: Key, delay: number, options?: TimerOptions): void {
+  modifyTimer(key: Key, when: When, options?: TimerOptions): void {
     const low = lowWord(key);
-    const nanoseconds = nanosecondsOf("delay", delay);
     const period = periodOf(options) ?? -1;
+    const nanoseconds = this.#delayOf(when);
     const instance = this.#idle();
     this.#settle(instance, "modifyTimer", () =>
       instance.modifyTimer(this.#representation, low, highWord(key), nanoseconds, period),
@@ -302,7 +307,7 @@ export class Poller implements Disposable {
    */
   wait(events: Events, options?: WaitOptions): number {
     if (!isEvents(events)) throw invalidType("events", "an instance of Events", events);
-    const timeout = timeoutOf(options);
+    const timeout = this.#timeoutOf(options);
     const instance = this.#idle();
     const room = roomFor(events, this.#kernel, instance);
     setLength(events, 0);
@@ -359,6 +364,14 @@ export class Poller implements Disposable {
     return this.#liftedCall("descriptor", () => this.#lifted!.descriptor());
   }
 
+  /**
+   * The time of the clock by which this poller waits, in milliseconds with fractions. It never goes back; where it begins
+   * is the kernel's affair. Deadlines are counted by it.
+   */
+  now(): number {
+    return this.#idle().now();
+  }
+
   /** What has been done so far. */
   stats(): PollerStats {
     this.#idle();
@@ -395,6 +408,25 @@ export class Poller implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Nanoseconds to wait, or `FOR_EVER`. */
+  #timeoutOf(options: WaitOptions | undefined): number {
+    if (options === undefined) return FOR_EVER;
+    checkOptions(options);
+    const { timeout, deadline } = options;
+    if (deadline === undefined) return timeout === undefined ? FOR_EVER : timeoutOf(timeout);
+    if (timeout !== undefined) throw invalidValue("options", "a timeout or a deadline, not both", options);
+    checkDeadline("options.deadline", deadline);
+    return deadline === Infinity ? FOR_EVER : nanosecondsOf("options.deadline", Math.max(0, deadline - this.now()));
+  }
+
+  /** Nanoseconds until a timer is due. */
+  #delayOf(when: When): number {
+    if (typeof when !== "object" || when === null) return nanosecondsOf("when", when);
+    const { deadline } = when;
+    checkDeadline("when.deadline", deadline);
+    return nanosecondsOf("when.deadline", Math.max(0, deadline - this.now()));
   }
 
   /** The instance, if a call can be made. */
@@ -521,13 +553,13 @@ function modeNumber(mode: Mode): number {
 /** Below 0: for ever. */
 const FOR_EVER = -1;
 
-/** Nanoseconds, or `FOR_EVER`. */
-function timeoutOf(options: WaitOptions | undefined): number {
-  if (options === undefined) return FOR_EVER;
-  checkOptions(options);
-  const timeout = options.timeout;
-  if (timeout === undefined || timeout === Infinity) return FOR_EVER;
-  return nanosecondsOf("options.timeout", timeout);
+function timeoutOf(timeout: number): number {
+  return timeout === Infinity ? FOR_EVER : nanosecondsOf("options.timeout", timeout);
+}
+
+function checkDeadline(name: string, deadline: number): void {
+  if (typeof deadline !== "number") throw invalidType(name, "of type number", deadline);
+  if (Number.isNaN(deadline)) throw outOfRange(name, "a number of milliseconds", deadline);
 }
 
 /** The period of a timer; `undefined` if none is given. One that is not 0 is at least a nanosecond. */

@@ -154,11 +154,32 @@ describe("timers on a virtual clock", () => {
     assert.deepEqual([...told].toSorted(), [1, 2]);
   });
 
+  it("are due at a deadline of the poller's clock, at once if it has passed", () => {
+    const start = poller.now();
+    simulated.clock.advance(100);
+    assert.equal(poller.now(), start + 100);
+    poller.addTimer(1, { deadline: start + 130.5 });
+    poller.addTimer(2, { deadline: start + 50 });
+    assert.deepEqual(
+      wait(0).map(({ key }) => key),
+      [2],
+    );
+    wait();
+    assert.equal(poller.now(), start + 130.5);
+    poller.modifyTimer(1, { deadline: start + 140 });
+    wait();
+    assert.equal(poller.now(), start + 140);
+    for (const wrong of ["1", null, undefined, 1n]) {
+      assert.throws(() => poller.addTimer(3, { deadline: wrong as never }), { code: "ERR_INVALID_ARG_TYPE" });
+    }
+    assert.throws(() => poller.addTimer(3, { deadline: Number.NaN }), { code: "ERR_OUT_OF_RANGE" });
+  });
+
   it("are checked before anything happens", () => {
     const type = { name: "TypeError", code: "ERR_INVALID_ARG_TYPE" };
     const range = { name: "RangeError", code: "ERR_OUT_OF_RANGE" };
     for (const call of ["addTimer", "modifyTimer"] as const) {
-      for (const wrong of ["1", null, undefined, {}, 1n, Symbol("1")]) {
+      for (const wrong of ["1", null, undefined, {}, 1n, Symbol("1"), []]) {
         assert.throws(() => poller[call](1, wrong as never), type);
       }
       for (const wrong of [-1, -0.001, Number.NaN, -Infinity]) assert.throws(() => poller[call](1, wrong), range);
@@ -216,5 +237,42 @@ describe("timers on the real clock", () => {
       assert.ok(events.toArray()[0]?.timer);
     }
     close(fd);
+  });
+});
+
+describe("a wait with a deadline", () => {
+  it("ends then, in milliseconds of the poller's clock, and at once if it has passed", () => {
+    const simulated = new SimulatedEpoll();
+    using poller = new Poller({ kernel: simulated });
+    const events = new Events(1);
+    const start = poller.now();
+    simulated.clock.advance(7);
+    assert.equal(poller.wait(events, { deadline: start + 12.5 }), 0);
+    assert.equal(poller.now(), start + 12.5);
+    assert.equal(poller.wait(events, { deadline: start + 3 }), 0);
+    assert.equal(poller.wait(events, { deadline: -Infinity }), 0);
+    assert.equal(poller.now(), start + 12.5);
+  });
+
+  it("is not earlier than that on the real clock, over two waits in a row", () => {
+    using poller = new Poller();
+    const events = new Events(1);
+    for (const pause of [3.1, 0.1]) {
+      const deadline = poller.now() + pause;
+      poller.wait(events, { deadline });
+      poller.wait(events, { deadline });
+      assert.ok(poller.now() >= deadline);
+    }
+  });
+
+  it("is checked before anything happens", () => {
+    using poller = new Poller();
+    const events = new Events(1);
+    for (const wrong of ["1", null, 1n, {}]) {
+      assert.throws(() => poller.wait(events, { deadline: wrong as never }), { code: "ERR_INVALID_ARG_TYPE" });
+    }
+    assert.throws(() => poller.wait(events, { deadline: Number.NaN }), { code: "ERR_OUT_OF_RANGE" });
+    assert.throws(() => poller.wait(events, { deadline: 1, timeout: 1 }), { code: "ERR_INVALID_ARG_VALUE" });
+    assert.equal(poller.stats().waits, 0);
   });
 });
