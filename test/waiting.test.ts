@@ -1,0 +1,71 @@
+/** Waits that much happens to: signals in storms, and far more ready than there is room for. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { Events, Interest, Poller } from "lio-poller";
+import { close, dup, eventfd } from "lio-poller/io";
+import { SimulatedEpoll } from "lio-poller/sim";
+
+const R = Interest.READABLE;
+
+describe("a wait in a storm of signals", () => {
+  const ignore = (): void => {};
+
+  before(() => process.on("SIGUSR2", ignore));
+  after(() => process.off("SIGUSR2", ignore));
+
+  it("fault 16: keeps its deadline, and is ended by none of them", async () => {
+    using poller = new Poller();
+    const events = new Events(1);
+    const storm = `for (let i = 0; i < 3000; i++) process.kill(${process.pid}, "SIGUSR2");`;
+    const sender = spawn(process.execPath, ["-e", `process.stdout.write("ready"); ${storm}`]);
+    const exited = once(sender, "exit");
+    await once(sender.stdout, "data");
+    const before = poller.now();
+    assert.equal(poller.wait(events, { timeout: 150 }), 0);
+    assert.ok(poller.now() - before >= 150);
+    // That it was interrupted at all, or this shows nothing.
+    assert.ok(poller.stats().kernelWaits > 1, "no signal has arrived");
+    assert.deepEqual(await exited, [0, null]);
+  });
+});
+
+describe("ten thousand ready with room for three", () => {
+  const COUNT = 10_000;
+
+  function toldOnce(poller: Poller, fds: readonly number[]): void {
+    for (const [key, fd] of fds.entries()) poller.add(fd, key, R);
+    const events = new Events(3);
+    const told = new Set<number | bigint>();
+    let waits = 0;
+    while (told.size < fds.length && waits++ < fds.length) {
+      poller.wait(events, { timeout: 0 });
+      for (const { key } of events) {
+        assert.ok(!told.has(key), `${key} again`);
+        told.add(key);
+      }
+    }
+    assert.equal(told.size, fds.length);
+    assert.equal(poller.wait(events, { timeout: 0 }), 0);
+  }
+
+  it("are all told, each once, by a simulated kernel", () => {
+    const simulated = new SimulatedEpoll();
+    using poller = new Poller({ kernel: simulated });
+    toldOnce(
+      poller,
+      Array.from({ length: COUNT }, () => simulated.io.eventfd(1)),
+    );
+  });
+
+  it("are all told, each once, by the real one", () => {
+    using poller = new Poller();
+    const source = eventfd(1);
+    const fds = Array.from({ length: COUNT }, () => dup(source));
+    try {
+      toldOnce(poller, fds);
+    } finally {
+      for (const fd of [source, ...fds]) close(fd);
+    }
+  });
+});
