@@ -19,6 +19,7 @@ describe("the contract's files", () => {
     const there = readdirSync(folder).filter((file) => file.endsWith(".json"));
     assert.deepEqual(there.toSorted(), files.toSorted());
     assert.ok(load("faults.json").length >= 70);
+    assert.ok(load("modes.json").length >= 70);
   });
 
   it("name every scenario once", () => {

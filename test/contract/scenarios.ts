@@ -9,7 +9,7 @@ const root = dirname(createRequire(import.meta.url).resolve("lio-poller/package.
 export const folder = join(root, "test", "contract");
 
 /** The files, in the order in which their scenarios are run. */
-export const files = ["lio.json", "faults.json"] as const;
+export const files = ["lio.json", "faults.json", "modes.json"] as const;
 
 /**
  * Reads one file of the contract.
