@@ -5,6 +5,7 @@ export { Interest, type Mode } from "./interest.js";
 export type { CanonicalOptions, CoreFunction, ImportedFunction, Kernel, KernelName, OpenKernel } from "./kernel.js";
 export { type Notifier, notify } from "./notifier.js";
 export { platformKernels } from "./platform.js";
+export { restrict, type RestrictPolicy } from "./restrict.js";
 export {
   type Change,
   Poller,
