@@ -4,11 +4,11 @@
  * The changes are those of the `change` variant of wit/poller.wit, 32 bytes each, in memory that the caller has given
  * up:
  *
- *    0  tag      4  -      8  fd     12  -     16  key      24  interest     25  add: mode
- *                                                                            25  modify: 1 if there is a mode
- *                                                                            26  modify: mode
+ *    0  tag      4  -      8  fd     16  key      24  interest     25  add: mode                            28  -
+ *                                                                  25  modify: 1 if there is a mode
+ *                                                                  26  modify: mode
  *
- * The two gaps serve as notes: at 4 the operation that settles the change, plus 1; at 12 its error if it needs none.
+ * The two gaps serve as notes: at 4 the operation that settles the change, plus 1; at 28 its error if it needs none.
  *
  * Two changes of one descriptor become one operation where one verdict answers for both: modify after modify, modify
  * after the add of what is not registered, delete after modify. Any other second change of a descriptor waits for the
@@ -50,8 +50,8 @@ function tagOf(change: usize): u32 {
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-function fdOf(change: usize): i32 {
-  return load<i32>(change, 8);
+function fdOf(change: usize): kernel.Descriptor {
+  return kernel.descriptorOf(load<i64>(change, 8));
 }
 
 /** Makes the changes. The failed ones are written over the first ones, as `failure` records; answers how many. */
@@ -87,10 +87,10 @@ function isRegistered(poller: Poller, fd: i32): bool {
 
 function plan(poller: Poller, change: usize): void {
   store<u32>(change, 0, 4);
-  store<u32>(change, OK, 12);
+  store<u32>(change, OK, 28);
   const fd = fdOf(change);
   if (fd < 0) {
-    store<u32>(change, EBADF, 12);
+    store<u32>(change, EBADF, 28);
     return;
   }
   const cell = cellOf(fd);
@@ -110,12 +110,12 @@ function planFirst(poller: Poller, change: usize, fd: i32): i32 {
 
   const entry = poller.find(fd);
   if (entry == null || !(entry.state & REGISTERED)) {
-    store<u32>(change, ENOENT, 12);
+    store<u32>(change, ENOENT, 28);
     return -1;
   }
   if (tag == DELETE) {
-    if (entry.applied != kernel.ABSENT) return planDelete(fd);
-    store<u32>(change, remove(poller, fd), 12);
+    if (entry.applied != kernel.ABSENT) return planDelete(fd, entry);
+    store<u32>(change, remove(poller, fd), 28);
     return -1;
   }
   const given = givenMode(change);
@@ -164,7 +164,7 @@ function conclude(poller: Poller, changes: usize, from: u32, to: u32, failures: 
 
 function verdictOf(change: usize): u32 {
   const place = load<u32>(change, 4);
-  if (place == 0) return load<u32>(change, 12);
+  if (place == 0) return load<u32>(change, 28);
   const operation = operationAt(place - 1);
   const tag = tagOf(change);
   if (tag == DELETE) return deleteVerdict(operation.error);

@@ -195,22 +195,23 @@ function planned(index: u32, kind: u8, fd: i32, key: u64, interest: u32, mode: u
 export function planAdd(poller: Poller, fd: i32, key: u64, interest: u32, mode: u32): u32 {
   const entry = poller.find(fd);
   const generation = entry == null ? 1 : entry.generation + 1;
+  const applied = entry == null || !(entry.state & REGISTERED) ? kernel.ABSENT : entry.applied;
   const hold = kernel.armed(interest, mode, false);
-  return planned(kernel.stageAdd(fd, hold, generation), ADD, fd, key, interest, mode, hold, generation);
+  return planned(kernel.stageAdd(fd, applied, hold, generation), ADD, fd, key, interest, mode, hold, generation);
 }
 
 /** Plans a modify of a registration whose modify `needsKernel`. */
 export function planModify(entry: Registration, fd: i32, key: u64, interest: u32, mode: u32): u32 {
   const hold = kernel.armed(interest, mode, entry.lateness >= LATE);
-  const index = kernel.stageModify(fd, hold, entry.generation);
+  const index = kernel.stageModify(fd, entry.applied, hold, entry.generation);
   return planned(index, MODIFY, fd, key, interest, mode, hold, entry.generation);
 }
 
 /** Plans a delete of a registration. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-export function planDelete(fd: i32): u32 {
-  return planned(kernel.stageDelete(fd), DELETE, fd, 0, 0, 0, 0, 0);
+export function planDelete(fd: i32, entry: Registration): u32 {
+  return planned(kernel.stageDelete(fd, entry.applied), DELETE, fd, 0, 0, 0, 0, 0);
 }
 
 /** Sends the one operation that is planned, and settles it. Answers its verdict. */
@@ -236,7 +237,7 @@ export function carryOut(poller: Poller): u32 {
 @inline
 function settle(poller: Poller, operation: Operation): void {
   if (operation.kind == ADD) operation.error = settleAdd(poller, operation);
-  else if (operation.kind == MODIFY) settleModify(poller, operation);
+  else if (operation.kind == MODIFY) operation.error = settleModify(poller, operation);
   else settleDelete(poller, operation);
 }
 
@@ -247,41 +248,46 @@ function settleAdd(poller: Poller, operation: Operation): u32 {
   // What the kernel has there is a remainder that nobody else knows of: of a descriptor that was closed before it was
   // deleted, and then duplicated back to its number. https://idea.popcount.org/2017-03-20-epoll-is-fundamentally-broken-22/
   if (error == EEXIST && (known == null || !(known.state & REGISTERED))) {
-    kernel.stageModify(fd, operation.hold, operation.generation);
+    kernel.stageModify(fd, kernel.ABSENT, operation.hold, operation.generation);
     error = sendOne(poller);
   }
-  if (error != OK) return error;
+  if (error != OK && !kernel.isReported(error)) return error;
 
   const entry = known == null ? poller.ensure(fd) : known;
   if (entry == null) {
-    kernel.stageDelete(fd);
+    kernel.stageDelete(fd, operation.hold);
     sendOne(poller);
     return ENOMEM;
   }
   if (!(entry.state & REGISTERED)) poller.count++;
   entry.generation = operation.generation;
   entry.lateness = 0;
-  replace(entry, operation);
+  replace(poller, entry, operation, error);
   return OK;
 }
 
-function settleModify(poller: Poller, operation: Operation): void {
-  if (operation.error == OK) replace(poller.find(operation.fd)!, operation);
+function settleModify(poller: Poller, operation: Operation): u32 {
+  const error = operation.error;
+  if (error != OK && !kernel.isReported(error)) return error;
+  replace(poller, poller.find(operation.fd)!, operation, error);
+  return OK;
 }
 
 function settleDelete(poller: Poller, operation: Operation): void {
   if (operation.error == OK || isGone(operation.error)) forget(poller, poller.find(operation.fd)!);
 }
 
+/** What a registration is after a change, and the error that its next event is to tell. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-function replace(entry: Registration, operation: Operation): void {
+function replace(poller: Poller, entry: Registration, operation: Operation, error: u32): void {
   entry.key = operation.key;
   entry.interest = operation.interest;
   entry.mode = operation.mode;
-  entry.applied = operation.hold;
+  entry.applied = kernel.isReported(error) ? kernel.REPORTED : operation.hold;
   entry.state = REGISTERED | (entry.state & QUEUED);
-  entry.error = OK;
+  entry.error = error;
+  if (kernel.isReported(error)) poller.enqueue(operation.fd, entry);
 }
 
 /** Ends a registration here. Events of it that are still to come have an old generation from now on. */
@@ -301,7 +307,7 @@ function sendOne(poller: Poller): u32 {
 
 // ---- The public operations, one at a time ----------------------------------------------------------------------------
 
-export function add(poller: Poller, fd: i32, key: u64, interest: u32, mode: u32): u32 {
+export function add(poller: Poller, fd: kernel.Descriptor, key: u64, interest: u32, mode: u32): u32 {
   if (fd < 0) return EBADF;
   planAdd(poller, fd, key, interest, mode);
   return carryOutOne(poller);
@@ -309,7 +315,7 @@ export function add(poller: Poller, fd: i32, key: u64, interest: u32, mode: u32)
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-export function modify(poller: Poller, fd: i32, key: u64, interest: u32, givenMode: u32): u32 {
+export function modify(poller: Poller, fd: kernel.Descriptor, key: u64, interest: u32, givenMode: u32): u32 {
   const entry = poller.find(fd);
   if (entry == null) return fd < 0 ? EBADF : ENOENT;
   if (rearmedForFree(poller, entry, key, interest, givenMode)) return OK;
@@ -370,7 +376,7 @@ function learn(poller: Poller, entry: Registration): void {
   }
 }
 
-export function remove(poller: Poller, fd: i32): u32 {
+export function remove(poller: Poller, fd: kernel.Descriptor): u32 {
   if (fd < 0) return EBADF;
   const entry = poller.find(fd);
   if (entry == null || !(entry.state & REGISTERED)) return ENOENT;
@@ -378,7 +384,7 @@ export function remove(poller: Poller, fd: i32): u32 {
     forget(poller, entry);
     return OK;
   }
-  planDelete(fd);
+  planDelete(fd, entry);
   return deleteVerdict(carryOutOne(poller));
 }
 

@@ -8,7 +8,7 @@ import { now } from "./clock";
 import { EINVAL, OK, isGone } from "./errors";
 import * as kernel from "./kernel";
 import { LATE, Poller } from "./poller";
-import { EventBuffer, TIMER, writeEvent } from "./readiness";
+import { EventBuffer, TIMER, storeEventError, writeEvent } from "./readiness";
 import { rebuild } from "./rebuild";
 import { FIRED, FIRED_FLAG, INTEREST_FLAGS, MODE_FLAGS, REGISTERED, Registration } from "./registrations";
 import { firedKey, saturated } from "./timers";
@@ -59,7 +59,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
       continue;
     }
 
-    const isFull = kernel.ready == room;
+    const isFull = kernel.isFull;
     report(poller, buffer);
     if (poller.timers.armed > 0) expire(poller, buffer, now());
     if (buffer.count > 0) return concluded(poller, buffer, OK);
@@ -116,8 +116,11 @@ function stageDifference(poller: Poller, fd: i32, entry: Registration): void {
     return;
   }
   if (kernel.staged() == kernel.BATCH) send(poller);
-  entry.applied = isSilent ? kernel.SILENT : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
-  kernel.stageModify(fd, entry.applied, entry.generation);
+  const applied = entry.applied;
+  entry.applied = isSilent
+    ? kernel.silenced(applied)
+    : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
+  kernel.stageModify(fd, applied, entry.applied, entry.generation);
   poller.rearmsMade++;
 }
 
@@ -164,6 +167,7 @@ function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration)
 function report(poller: Poller, buffer: EventBuffer): void {
   const wait = <u32>poller.waits;
   const end = kernel.readyList + <usize>kernel.ready * kernel.READY_STEP;
+  const limit = buffer.limit;
   let at = buffer.end;
   for (let event = kernel.readyList; event != end; event += kernel.READY_STEP) {
     const fd = kernel.readyFd(event);
@@ -174,7 +178,7 @@ function report(poller: Poller, buffer: EventBuffer): void {
       continue;
     }
     const applied = entry.applied;
-    const left = kernel.afterEvent(applied);
+    const left = kernel.afterEvent(applied, kernel.readyMask(event));
     if (left != applied) entry.applied = left;
     const flags = entry.flags;
     if (flags & FIRED_FLAG) {
@@ -183,7 +187,15 @@ function report(poller: Poller, buffer: EventBuffer): void {
     }
     const interest = flags & INTEREST_FLAGS;
     if (interest == 0) continue;
-    at = writeEvent(at, entry.key, kernel.readinessOf(kernel.readyMask(event), interest));
+    if (kernel.MAY_EXCEED && at == limit) {
+      // Looked at again before the next wait, which arms what has spent itself on this.
+      poller.enqueue(fd, entry);
+      continue;
+    }
+    const readiness = kernel.readinessOf(kernel.readyMask(event), interest);
+    const told = at;
+    at = writeEvent(at, entry.key, readiness, kernel.readyAmount(event));
+    if (kernel.readyError(event) != OK) storeEventError(told, kernel.readyError(event));
     const mode = (flags & MODE_FLAGS) >> 8;
     if (mode != MODE_ONESHOT && mode != MODE_EDGE_ONESHOT) continue;
     entry.state = <u8>((flags | FIRED_FLAG) >> 16);

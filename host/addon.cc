@@ -1,11 +1,17 @@
-// The native addon: the kernels of this platform and the descriptor helpers. Each kernel is one file under kernels/;
-// the list below is the only place that names them.
+// The native addon: the kernels of this platform and the descriptor helpers. Each kernel is one file under kernels/.
 
 #include "addon.h"
 
 #include "notifiers.h"
 
 namespace lio {
+
+/// Of a list that grows while the addon is loaded, in no order that could be relied on.
+static const Kernel* last_kernel = nullptr;
+
+Kernel::Kernel(const char* name, Napi::Function (*define)(Napi::Env)) : name(name), define(define), next(last_kernel) {
+  last_kernel = this;
+}
 
 /// notify(name: number): wakes the poller that has this name, whichever thread it belongs to.
 static void Notify(const Napi::CallbackInfo& info) {
@@ -14,9 +20,9 @@ static void Notify(const Napi::CallbackInfo& info) {
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Napi::Object kernels = Napi::Object::New(env);
-#if defined(__linux__)
-  kernels.Set("epoll", EpollKernel(env));
-#endif
+  for (const Kernel* kernel = last_kernel; kernel != nullptr; kernel = kernel->next) {
+    kernels.Set(kernel->name, kernel->define(env));
+  }
   exports.Set("kernels", kernels);
   exports.Set("nonce", Napi::BigInt::New(env, ProcessNonce()));
   exports.Set("notify", Napi::Function::New<Notify>(env, "notify"));

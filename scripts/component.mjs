@@ -55,8 +55,9 @@ export async function compile(entry, replaced = {}, options = []) {
 export function compileSelfTest() {
   const replaced = {
     "assembly/kernel.ts": `export * from "./selftest/kernel";
-export { ABSENT, SILENT, SPENT, afterEvent, armed, isArmed, isNoisy, modifyAlwaysTells, readinessOf } from "./kernels/epoll";
-export { readyFd, readyGeneration, readyMask } from "./kernels/epoll";
+export { ABSENT, SPENT, afterEvent, armed, isArmed, isNoisy, modifyAlwaysTells, readinessOf, silenced } from "./kernels/epoll";
+export { Descriptor, MAY_EXCEED, REPORTED, descriptorOf, isReported } from "./kernels/epoll";
+export { readyAmount, readyError, readyFd, readyGeneration, readyMask } from "./kernels/epoll";
 `,
     "assembly/clock.ts": 'export * from "./selftest/clock";\n',
   };

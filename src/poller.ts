@@ -361,7 +361,7 @@ export class Poller implements Disposable {
    */
   get fd(): number {
     this.#idle();
-    return this.#liftedCall("descriptor", () => this.#lifted!.descriptor());
+    return Number(this.#liftedCall("descriptor", () => this.#lifted!.descriptor()));
   }
 
   /**
@@ -618,6 +618,7 @@ function writeChange(instance: Instance, at: number, change: CheckedChange): voi
   const { bytes, words } = instance;
   bytes[at] = change.tag;
   words[(at >> 2) + 2] = change.fd;
+  words[(at >> 2) + 3] = Math.floor(change.fd / 2 ** 32);
   if (change.tag === TAG_DELETE) return;
   words[(at >> 2) + 4] = change.low;
   words[(at >> 2) + 5] = change.high;

@@ -24,12 +24,22 @@ const MODE_ONESHOT: u32 = 0;
 const MODE_LEVEL: u32 = 1;
 const MODE_EDGE: u32 = 2;
 
+/** What a descriptor's number is in the core. */
+export type Descriptor = i32;
+
+/** The number that a caller gave; below 0 if it is none of this system's. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function descriptorOf(fd: i64): Descriptor {
+  return fd == <i64>(<i32>fd) ? <i32>fd : -1;
+}
+
 /** Registered in the kernel, which reports nothing of it any more. */
 export const SPENT: u32 = 0;
 /** Not in the kernel: it said that the descriptor is closed, or another file's by now. */
 export const ABSENT: u32 = 0xffffffff;
 /** Registered in the kernel so that at most one event comes, which is to be swallowed. */
-export const SILENT: u32 = ONESHOT;
+const SILENT: u32 = ONESHOT;
 
 /** The mask of a registration that is armed in this mode. */
 // @ts-ignore: top-level decorators are AssemblyScript's
@@ -49,6 +59,13 @@ export function armed(interest: u32, mode: u32, late: bool): u32 {
   // Left level-triggered, a one-shot registration costs no call if it is armed again in time, and two if not.
   const lazy = mode == MODE_LEVEL || mode == MODE_EDGE || (mode == MODE_ONESHOT && !late);
   return lazy ? mask : mask | ONESHOT;
+}
+
+/** What the kernel shall hold, instead of `applied`, for a registration that is to be silent. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function silenced(_applied: u32): u32 {
+  return SILENT;
 }
 
 /** Whether the kernel, holding `applied`, will report a registration as it is armed in this mode. */
@@ -75,10 +92,10 @@ export function modifyAlwaysTells(mode: u32): bool {
   return mode >= MODE_EDGE;
 }
 
-/** What the kernel still holds after it has reported an event. */
+/** What the kernel still holds after it has reported an event with this mask. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-export function afterEvent(applied: u32): u32 {
+export function afterEvent(applied: u32, _mask: u32): u32 {
   return applied & ONESHOT ? SPENT : applied;
 }
 
@@ -236,18 +253,22 @@ function stage(operation: u32, fd: i32, mask: u32, generation: u32): u32 {
   return changeCount++;
 }
 
-/** Adds a change to the batch and answers its place. The batch must not be full. */
-export function stageAdd(fd: i32, hold: u32, generation: u32): u32 {
+/**
+ * Adds a change to the batch and answers its place. The batch must not be full.
+ *
+ * Kernels that need to know are told what they hold for the number now, as far as the core knows.
+ */
+export function stageAdd(fd: i32, _applied: u32, hold: u32, generation: u32): u32 {
   return stage(OPERATION_ADD, fd, hold, generation);
 }
 
 /** As `stageAdd`, for what is registered. */
-export function stageModify(fd: i32, hold: u32, generation: u32): u32 {
+export function stageModify(fd: i32, _applied: u32, hold: u32, generation: u32): u32 {
   return stage(OPERATION_MODIFY, fd, hold, generation);
 }
 
 /** As `stageAdd`, to end a registration. */
-export function stageDelete(fd: i32): u32 {
+export function stageDelete(fd: i32, _applied: u32): u32 {
   return stage(OPERATION_DELETE, fd, 0, 0);
 }
 
@@ -314,6 +335,10 @@ export let sent: u32 = 0;
 export let refused: bool = false;
 /** How many events the last wait brought. */
 export let ready: u32 = 0;
+/** Whether there was room for no more, so that there may be others. */
+export let isFull: bool = false;
+/** Whether a wait can bring events of more registrations than it was asked for. */
+export const MAY_EXCEED: bool = false;
 
 /**
  * Sends the batch and waits for at most `capacity` events. Answers an error; else there are `ready` events, or, if
@@ -323,6 +348,7 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   sent = changeCount;
   changeCount = 0;
   ready = 0;
+  isFull = false;
   refused = false;
   calling = true;
   importWait(handle, changes, sent, capacity, hasTimeout ? 1 : 0, timeout, result);
@@ -330,6 +356,7 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   if (load<u8>(result) == 0) {
     readyList = load<u32>(result, 4);
     ready = min(load<u32>(result, 8), capacity);
+    isFull = ready == capacity;
     return OK;
   }
   if (load<u8>(result, 4) == 0) {
@@ -362,3 +389,26 @@ export function readyFd(at: usize): i32 {
 export function readyGeneration(at: usize): u32 {
   return load<u32>(at, 8);
 }
+
+/** How many bytes there are: epoll does not tell. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function readyAmount(_at: usize): u64 {
+  return 0;
+}
+
+/** The error that an event tells: epoll says only that there is one. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function readyError(_at: usize): u32 {
+  return OK;
+}
+
+/** Whether a refusal is no reason not to register, but something to report: not here. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function isReported(_error: u32): bool {
+  return false;
+}
+/** What the kernel holds after such a refusal. */
+export const REPORTED: u32 = SPENT;

@@ -3,6 +3,8 @@
 // Relies on epoll(7), and on epoll_pwait2(2) for timeouts below a millisecond where the kernel has it (since 5.11) and
 // no sandbox forbids it; else on ppoll(2) over the epoll descriptor, which takes nanoseconds too.
 
+#if defined(__linux__)
+
 #include <napi.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -453,15 +455,15 @@ constexpr Function kFunctions[] = {
 };
 
 /// The JavaScript object that holds a table: `NativeKernel` in src/native.ts.
-class Kernel : public Napi::ObjectWrap<Kernel> {
+class EpollKernel : public Napi::ObjectWrap<EpollKernel> {
  public:
-  explicit Kernel(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<Kernel>(info), tables_(std::make_shared<Tables>()) {}
+  explicit EpollKernel(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<EpollKernel>(info), tables_(std::make_shared<Tables>()) {}
 
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "EpollKernel",
-                       {InstanceAccessor<&Kernel::Functions>("functions"), InstanceMethod<&Kernel::Bind>("bind"),
-                        InstanceMethod<&Kernel::Close>("close")});
+                       {InstanceAccessor<&EpollKernel::Functions>("functions"),
+                        InstanceMethod<&EpollKernel::Bind>("bind"), InstanceMethod<&EpollKernel::Close>("close")});
   }
 
  private:
@@ -494,10 +496,9 @@ class Kernel : public Napi::ObjectWrap<Kernel> {
   std::shared_ptr<Tables> tables_;
 };
 
+const Kernel registered("epoll", EpollKernel::Define);
+
 }  // namespace
-
-Napi::Function EpollKernel(Napi::Env env) {
-  return Kernel::Define(env);
-}
-
 }  // namespace lio
+
+#endif  // __linux__
