@@ -134,7 +134,7 @@ function send(poller: Poller): void {
 function noteRefusals(poller: Poller, count: u32): void {
   for (let i: u32 = 0; i < count; i++) {
     const error = kernel.verdict(i);
-    if (error != OK) noteRefusal(poller, kernel.stagedFd(i), error);
+    if (error != OK) noteRefusal(poller, i, error);
   }
 }
 
@@ -142,14 +142,15 @@ function noteRefusals(poller: Poller, count: u32): void {
  * What the kernel holds now of a registration that it refused to change. One that could not be armed was silent and
  * stays so, and its user is told. One that could not be silenced goes on reporting: only a new kernel object helps.
  */
-function noteRefusal(poller: Poller, fd: i32, error: u32): void {
+function noteRefusal(poller: Poller, index: u32, error: u32): void {
+  const fd = kernel.stagedFd(index);
   const entry = poller.find(fd)!;
   if (entry.state & FIRED) {
     entry.applied = isGone(error) ? kernel.ABSENT : kernel.armed(entry.interest, entry.mode, false);
-    poller.unruly = true;
+    if (!kernel.CLOSING_ENDS || !isGone(error)) poller.unruly = true;
     return;
   }
-  entry.applied = isGone(error) ? kernel.ABSENT : kernel.SPENT;
+  entry.applied = kernel.heldAfterRefusal(index, error);
   entry.error = error;
   poller.enqueue(fd, entry);
 }
@@ -189,6 +190,7 @@ function report(poller: Poller, buffer: EventBuffer): void {
     if (interest == 0) continue;
     if (kernel.MAY_EXCEED && at == limit) {
       // Looked at again before the next wait, which arms what has spent itself on this.
+      entry.applied = kernel.unread(left, kernel.readyMask(event));
       poller.enqueue(fd, entry);
       continue;
     }
