@@ -66,7 +66,7 @@ export { readyAmount, readyError, readyFd, readyGeneration, readyMask } from "./
 }
 
 /** All of `wit/` as one source; the package is named in the first file. */
-async function witSource() {
+export async function witSource() {
   const files = (await readdir(join(root, "wit"))).filter((file) => file !== "types.wit").toSorted();
   const texts = ["types.wit", ...files].map((file) => readFile(join(root, "wit", file), "utf8"));
   return (await Promise.all(texts)).join("\n");
