@@ -58,6 +58,7 @@ export function compileSelfTest() {
 export { ABSENT, SPENT, afterEvent, armed, isArmed, isNoisy, modifyAlwaysTells, readinessOf, silenced } from "./kernels/epoll";
 export { Descriptor, MAY_EXCEED, REPORTED, descriptorOf, isReported } from "./kernels/epoll";
 export { readyAmount, readyError, readyFd, readyGeneration, readyMask } from "./kernels/epoll";
+export * from "./numbered";
 `,
     "assembly/clock.ts": 'export * from "./selftest/clock";\n',
   };
