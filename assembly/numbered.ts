@@ -57,6 +57,9 @@ export function hasMode(_mode: u32): bool {
  */
 export const COMPLETES: bool = false;
 
+/** The same: what is held where no request is under way. */
+export const IDLE: u32 = 0;
+
 /** The same: what is held of a request that is cancelled, until its end has been seen. */
 export const CANCELLED: u32 = 0;
 

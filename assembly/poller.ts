@@ -332,7 +332,7 @@ function forget(poller: Poller, fd: i32, entry: Registration): void {
 
 /** Gives a place away once nothing concerns it any more. */
 export function vacate(poller: Poller, fd: i32, entry: Registration): void {
-  if (!(entry.state & REGISTERED) && entry.applied == kernel.SPENT) kernel.vacate(poller.places, fd);
+  if (!(entry.state & REGISTERED) && entry.applied == kernel.IDLE) kernel.vacate(poller.places, fd);
 }
 
 function sendOne(poller: Poller): u32 {
@@ -380,7 +380,7 @@ function modifyOtherwise(poller: Poller, entry: Registration, fd: i32, key: u64,
 function rearmedForFree(poller: Poller, entry: Registration, key: u64, interest: u32, givenMode: u32): bool {
   // Fired, and always in time so far, for the same interest: all in one comparison.
   const isUsual = givenMode == KEEP_MODE && (entry.flags & ~MODE_FLAGS) == (REGISTERED_FLAG | FIRED_FLAG | interest);
-  if (!isUsual || kernel.COMPLETES || !kernel.isNoisy(entry.applied)) return false;
+  if (!isUsual || !kernel.staysArmed(entry.applied)) return false;
   entry.key = key;
   entry.state = REGISTERED;
   poller.rearmsLeftOut++;
@@ -409,7 +409,7 @@ export function modifiedHere(poller: Poller, entry: Registration, fd: i32, key: 
 /** Notes whether arming again came in time, that is before the next wait, or before that wait had to silence it. */
 function learn(poller: Poller, entry: Registration): void {
   if (!(entry.state & FIRED)) return;
-  const inTime = entry.firedAt == <u32>poller.waits || kernel.isNoisy(entry.applied);
+  const inTime = entry.firedAt == <u32>poller.waits || kernel.staysArmed(entry.applied);
   if (!inTime) {
     if (entry.lateness < MOST_LATENESS) entry.lateness++;
   } else if (entry.lateness > 0) {

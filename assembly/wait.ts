@@ -135,7 +135,7 @@ function send(poller: Poller): void {
 function noteRefusals(poller: Poller, count: u32): void {
   for (let i: u32 = 0; i < count; i++) {
     const error = kernel.verdict(i);
-    if (error != OK) noteRefusal(poller, kernel.stagedFd(i), error);
+    if (error != OK) noteRefusal(poller, i, error);
   }
 }
 
@@ -143,18 +143,19 @@ function noteRefusals(poller: Poller, count: u32): void {
  * What the kernel holds now of a registration that it refused to change. One that could not be armed was silent and
  * stays so, and its user is told. One that could not be silenced goes on reporting: only a new kernel object helps.
  */
-function noteRefusal(poller: Poller, fd: i32, error: u32): void {
+function noteRefusal(poller: Poller, index: u32, error: u32): void {
+  const fd = kernel.stagedFd(index);
   const entry = poller.find(fd)!;
   if (entry.state & FIRED) {
     if (kernel.COMPLETES) {
-      entry.applied = isGone(error) ? kernel.ABSENT : kernel.SPENT;
+      entry.applied = kernel.heldAfterRefusal(index, error);
       return;
     }
     entry.applied = isGone(error) ? kernel.ABSENT : kernel.armed(entry.interest, entry.mode, false);
-    poller.unruly = true;
+    if (!kernel.CLOSING_ENDS || !isGone(error)) poller.unruly = true;
     return;
   }
-  entry.applied = isGone(error) ? kernel.ABSENT : kernel.SPENT;
+  entry.applied = kernel.heldAfterRefusal(index, error);
   entry.error = error;
   poller.enqueue(fd, entry);
 }
@@ -200,6 +201,7 @@ function report(poller: Poller, buffer: EventBuffer): void {
     if (interest == 0) continue;
     if (kernel.MAY_EXCEED && at == limit) {
       // Looked at again before the next wait, which arms what has spent itself on this.
+      entry.applied = kernel.unread(left, kernel.readyMask(event));
       poller.enqueue(fd, entry);
       continue;
     }
@@ -218,7 +220,7 @@ function report(poller: Poller, buffer: EventBuffer): void {
 
 /** A request has come to an end that outlived its registration: now another of its place can be armed. */
 function outlived(poller: Poller, fd: i32, entry: Registration): void {
-  entry.applied = kernel.SPENT;
+  entry.applied = kernel.IDLE;
   if (entry.state & REGISTERED) poller.enqueue(fd, entry);
   else vacate(poller, fd, entry);
 }

@@ -9,6 +9,8 @@
  * `ERR_OUT_OF_RANGE` or `ERR_INVALID_ARG_VALUE`. An `fd` is an integer below 2^31; one that is not open, or is below
  * zero, is `EBADF`. Whatever creates a descriptor can meet the limits of the process (`EMFILE`) and of the system
  * (`ENFILE`, `ENOMEM`, `ENOBUFS`).
+ *
+ * @module lio-poller/io
  */
 import { isIP } from "node:net";
 import { constants } from "node:os";
@@ -26,7 +28,17 @@ export const WOULD_BLOCK = -1;
  * Where a socket listens or connects to: a TCP port (0 to 65535), or a Unix socket in the file system. `host` is a
  * literal IPv4 or IPv6 address, a link-local one with its zone (`fe80::1%eth0`); names are not resolved.
  */
-export type Address = { host: string; port: number } | { path: string };
+export type Address =
+  | {
+      /** A literal address; to listen on all, `"0.0.0.0"` or `"::"`. */
+      host: string;
+      /** From 0 to 65535. */
+      port: number;
+    }
+  | {
+      /** The path of the socket's file. */
+      path: string;
+    };
 
 /**
  * Makes a pipe: pipe(2).
@@ -57,6 +69,7 @@ export function socketpair(type: "stream" | "datagram" = "stream"): [number, num
  * 8 bytes adds to it. Linux only.
  *
  * @param initial The counter's value, 0 unless said, to 2^32 - 1.
+ * @returns The descriptor.
  * @throws {PollerError} `EMFILE`, `ENFILE`.
  */
 export function eventfd(initial = 0): number {
@@ -73,6 +86,7 @@ export function eventfd(initial = 0): number {
  *
  * @param options.backlog How many connections may wait to be accepted, 0 to 2^31 - 1, 511 unless said; the system may
  *   have a lower limit.
+ * @returns The descriptor.
  * @throws {PollerError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`; `EINVAL` for a zone that does not exist; with a path
  *   also `ENAMETOOLONG` (Linux: more than 107 bytes), `ENOENT`, `ENOTDIR`.
  */
@@ -198,6 +212,7 @@ export function setNonBlocking(fd: number, enabled: boolean): void {
  *
  * @param onto The number to take, as dup3(2): what was open there is closed first, its errors unheard. The lowest free
  *   number unless said.
+ * @returns The new number.
  * @throws {PollerError} `EBADF` (also: `onto` is below zero or beyond the limit of the process), `EMFILE`; `EINVAL` if
  *   `onto` is `fd`; `EBUSY` if another thread is just opening `onto`.
  */

@@ -10,26 +10,35 @@ import type { Kernel, KernelName } from "./kernel.js";
 import { type Notifier, notifierOf } from "./notifier.js";
 import { platformKernel } from "./platform.js";
 
+/** What a {@link Poller} is made of. */
 export interface PollerOptions {
   /** A kernel of this platform by its name, or a kernel object such as a simulated one. Default: the platform's. */
   readonly kernel?: KernelName | Kernel;
 }
 
+/** What {@link Poller.add} and {@link Poller.modify} may be told beside the interest. */
 export interface RegistrationOptions {
   /** How often one state of readiness is reported. Default: `"oneshot"`; for `modify`, as before. */
   readonly mode?: Mode;
 }
 
+/** How long {@link Poller.wait} may block: one of the two, or neither. */
 export interface WaitOptions {
-  /** Milliseconds, with fractions; 0 does not block. Default, and with `Infinity`: for ever. */
+  /** Milliseconds, with fractions, at least 0, which does not block. Default, and with `Infinity`: for ever. */
   readonly timeout?: number;
-  /** Instead of a timeout: when the wait ends, in milliseconds of {@link Poller.now}. At once if that has passed. */
+  /** When the wait ends, in milliseconds of {@link Poller.now}: at once if that has passed; with `Infinity`, never. */
   readonly deadline?: number;
 }
 
 /** When a timer is due: milliseconds from now, or a deadline in milliseconds of {@link Poller.now}. */
-export type When = number | { readonly deadline: number };
+export type When =
+  | number
+  | {
+      /** Milliseconds, with fractions. Due at once if that has passed. */
+      readonly deadline: number;
+    };
 
+/** What {@link Poller.addTimer} and {@link Poller.modifyTimer} may be told beside the moment. */
 export interface TimerOptions {
   /** Milliseconds from one expiration to the next, with fractions; 0 is none. Default: none; for `modifyTimer`, as before. */
   readonly repeat?: number;
@@ -37,9 +46,24 @@ export interface TimerOptions {
 
 /** One change of a batch: see {@link Poller.apply}. */
 export type Change =
-  | { readonly op: "add"; readonly fd: number; readonly key: Key; readonly interest: Interest; readonly mode?: Mode }
-  | { readonly op: "modify"; readonly fd: number; readonly key: Key; readonly interest: Interest; readonly mode?: Mode }
-  | { readonly op: "delete"; readonly fd: number };
+  | {
+      /** As {@link Poller.add} or {@link Poller.modify}. */
+      readonly op: "add" | "modify";
+      /** The descriptor. */
+      readonly fd: number;
+      /** What its events will bear: any u64. */
+      readonly key: Key;
+      /** What to watch for. */
+      readonly interest: Interest;
+      /** Default: `"oneshot"`; for `modify`, as before. */
+      readonly mode?: Mode;
+    }
+  | {
+      /** As {@link Poller.delete}. */
+      readonly op: "delete";
+      /** The descriptor. */
+      readonly fd: number;
+    };
 
 /** Counts since the poller was created: see {@link Poller.stats}. */
 export interface PollerStats {
@@ -72,7 +96,8 @@ const LONGEST_TIMEOUT = 2 ** 64 - 2 ** 11;
 /**
  * A set of registered descriptors, and the wait for any of them to become ready.
  *
- * A poller belongs to the thread that made it. Everything is synchronous, and only {@link Poller.wait} blocks.
+ * A poller belongs to the thread that made it. Everything is synchronous, and only {@link Poller.wait} blocks. A
+ * descriptor is an integer of 32 bits; one below 0 is never open.
  *
  * Every method throws a {@link PollerError} with code `ERR_POLLER_CLOSED` after `close`, `ERR_POLLER_BUSY` while a call
  * of a poller on the same kernel runs (from inside a kernel written in JavaScript), and `ERR_POLLER_TRAPPED` once the
@@ -85,6 +110,8 @@ export class Poller implements Disposable {
   #lifted: LiftedPoller | undefined;
 
   /**
+   * Makes the kernel object, which takes a descriptor of the process.
+   *
    * @throws PollerError `EMFILE`, `ENFILE`, `ENOMEM`; `ERR_POLLER_UNSUPPORTED` if the platform has no such kernel
    * @throws TypeError `ERR_INVALID_ARG_TYPE`
    */
@@ -104,7 +131,8 @@ export class Poller implements Disposable {
    * @param key what its events will bear: any u64
    * @param interest what to watch for: {@link Interest}'s numbers, joined with `|`
    * @throws PollerError `EEXIST` if it is registered, `EBADF` if it is not open, `EPERM` if this kind of file cannot be
-   * polled, `ENOSPC`, `ENOMEM`; nothing is registered then
+   * polled, `ENOSPC` at the user's limit of registrations, `ELOOP` if pollers would watch one another in a circle or too
+   * deep a nest, `ENOMEM`; nothing is registered then
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    */
   add(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
@@ -139,8 +167,8 @@ export class Poller implements Disposable {
    * kernel's refusal, should there be one, comes as an event with `error` and `errorCode`. So a descriptor that was
    * closed in the meantime is not always noticed here.
    *
-   * @throws PollerError `ENOENT` if it is not registered, `EBADF` if the kernel was asked and it is not open; the
-   * registration is as before then
+   * @throws PollerError `ENOENT` if it is not registered; if the kernel was asked, `EBADF` if it is not open, `EPERM`,
+   * `ENOMEM`; the registration is as before then
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    */
   modify(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
@@ -295,12 +323,13 @@ export class Poller implements Disposable {
   }
 
   /**
-   * Waits until a registered descriptor is ready or a timer expires, or the timeout is over, and returns how many events there are.
+   * Waits until a registered descriptor is ready or a timer expires, or the timeout is over.
    *
    * Blocks this thread. It returns 0 before the timeout is over only if it was notified. Signals do not end it, and
    * JavaScript's signal handlers run only after it.
    *
    * @param events where the events go; what it held before is gone
+   * @returns how many events there are, at most `events.capacity`
    * @throws PollerError `EINVAL` if there is room for no event, `ENOMEM`; `EMFILE` if a descriptor that was closed while
    * a duplicate of it lives has to be silenced and no descriptor is left for that
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
@@ -366,13 +395,13 @@ export class Poller implements Disposable {
 
   /**
    * The time of the clock by which this poller waits, in milliseconds with fractions. It never goes back; where it begins
-   * is the kernel's affair. Deadlines are counted by it.
+   * is the kernel's affair. Deadlines are counted by it. Never blocks.
    */
   now(): number {
     return this.#idle().now();
   }
 
-  /** What has been done so far. */
+  /** What has been done so far, and what stands now. */
   stats(): PollerStats {
     this.#idle();
     const statistics = this.#liftedCall("stats", () => this.#lifted!.statistics());
@@ -406,6 +435,7 @@ export class Poller implements Disposable {
     this.#liftedCall("close", () => (lifted as unknown as Disposable)[Symbol.dispose]());
   }
 
+  /** As {@link Poller.close}: what `using` calls at the end of its block. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -8,7 +8,7 @@
  * a mask of 0; and EPOLLONESHOT disables them too. So a registration that shall stay silent is held as EPOLLONESHOT
  * alone, whose one event is swallowed.
  */
-import { EINTR, OK, loadError } from "../errors";
+import { EINTR, OK, isGone, loadError } from "../errors";
 import { ERROR, HANG_UP, PRIORITY, READABLE, READ_CLOSED, WRITABLE } from "../readiness";
 
 export * from "../numbered";
@@ -40,6 +40,8 @@ export function descriptorOf(fd: i64): Descriptor {
 export const SPENT: u32 = 0;
 /** Not in the kernel: it said that the descriptor is closed, or another file's by now. */
 export const ABSENT: u32 = 0xffffffff;
+/** A descriptor that is closed goes on reporting while a duplicate of it lives. */
+export const CLOSING_ENDS: bool = false;
 /** Registered in the kernel so that at most one event comes, which is to be swallowed. */
 const SILENT: u32 = ONESHOT;
 
@@ -87,6 +89,13 @@ export function isNoisy(applied: u32): bool {
   return (applied & ONESHOT) == 0 && applied != SPENT;
 }
 
+/** Whether events leave the kernel, holding `applied`, armed as it is. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function staysArmed(applied: u32): bool {
+  return isNoisy(applied);
+}
+
 /** Whether a modify in this mode reaches the kernel in any case: it asks for the current edge anew. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
@@ -99,6 +108,13 @@ export function modifyAlwaysTells(mode: u32): bool {
 @inline
 export function afterEvent(applied: u32, _mask: u32): u32 {
   return applied & ONESHOT ? SPENT : applied;
+}
+
+/** What to take for held after an event that was not reported: a wait brings no more events than there is room for. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function unread(applied: u32, _mask: u32): u32 {
+  return applied;
 }
 
 /** What to tell of an event, to someone with this interest. */
@@ -319,6 +335,11 @@ export function verdict(index: u32): u32 {
 
 /** Whether a change of the batch that was submitted last failed; else all verdicts are OK. */
 let anyFailed: bool = false;
+
+/** What the kernel holds after it has refused a change of the batch for this reason. */
+export function heldAfterRefusal(_index: u32, error: u32): u32 {
+  return isGone(error) ? ABSENT : SPENT;
+}
 
 function noteVerdicts(count: u32, list: usize, length: u32): void {
   anyFailed = length != 0;
