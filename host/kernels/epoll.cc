@@ -3,6 +3,8 @@
 // Relies on epoll(7), and on epoll_pwait2(2) for timeouts below a millisecond where the kernel has it (since 5.11) and
 // no sandbox forbids it; else on ppoll(2) over the epoll descriptor, which takes nanoseconds too.
 
+#if defined(__linux__)
+
 #include <napi.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -501,3 +503,5 @@ Napi::Function EpollKernel(Napi::Env env) {
 }
 
 }  // namespace lio
+
+#endif
