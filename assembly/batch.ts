@@ -14,7 +14,7 @@
  * after the add of what is not registered, delete after modify. Any other second change of a descriptor waits for the
  * first one's verdict.
  */
-import { EBADF, ENOENT, OK, storeError } from "./errors";
+import { EBADF, EEXIST, ENOENT, ENOMEM, ENOTSUP, OK, storeError } from "./errors";
 import * as kernel from "./kernel";
 import {
   ADD,
@@ -25,6 +25,7 @@ import {
   Poller,
   carryOut,
   deleteVerdict,
+  isTaken,
   modifiedHere,
   operationAt,
   planAdd,
@@ -71,13 +72,13 @@ export function apply(poller: Poller, changes: usize, length: u32): u32 {
 
 function mustWait(poller: Poller, change: usize): bool {
   if (kernel.staged() == kernel.BATCH) return true;
-  const cell = cellOf(fdOf(change));
-  const place = load<u16>(cell);
+  const fd = kernel.placeOf(poller.places, fdOf(change));
+  const place = load<u16>(cellOf(fd));
   if (place == 0) return false;
   const kind = operationAt(place - 1).kind;
   const tag = tagOf(change);
   if (kind == MODIFY) return tag == ADD;
-  return !(kind == ADD && tag == MODIFY && !isRegistered(poller, fdOf(change)));
+  return !(kind == ADD && tag == MODIFY && !isRegistered(poller, fd));
 }
 
 function isRegistered(poller: Poller, fd: i32): bool {
@@ -88,9 +89,19 @@ function isRegistered(poller: Poller, fd: i32): bool {
 function plan(poller: Poller, change: usize): void {
   store<u32>(change, 0, 4);
   store<u32>(change, OK, 28);
-  const fd = fdOf(change);
+  const descriptor = fdOf(change);
+  if (descriptor < 0) {
+    refuse(change, EBADF);
+    return;
+  }
+  const isAdd = tagOf(change) == ADD;
+  if (isAdd && !kernel.hasMode(load<u8>(change, 25))) {
+    refuse(change, ENOTSUP);
+    return;
+  }
+  const fd = isAdd ? kernel.placeFor(poller.places, poller, descriptor) : kernel.placeOf(poller.places, descriptor);
   if (fd < 0) {
-    store<u32>(change, EBADF, 28);
+    refuse(change, isAdd ? ENOMEM : ENOENT);
     return;
   }
   const cell = cellOf(fd);
@@ -101,25 +112,31 @@ function plan(poller: Poller, change: usize): void {
   store<u32>(change, index + 1, 4);
 }
 
+/** Notes that a change fails without the kernel's word. Answers that no operation settles it. */
+function refuse(change: usize, error: u32): i32 {
+  store<u32>(change, error, 28);
+  return -1;
+}
+
 /** Plans a change of a descriptor that the batch does not concern yet. Answers its operation's place, or -1. */
 function planFirst(poller: Poller, change: usize, fd: i32): i32 {
   const tag = tagOf(change);
   const key = load<u64>(change, 16);
   const interest = <u32>load<u8>(change, 24);
-  if (tag == ADD) return planAdd(poller, fd, key, interest, load<u8>(change, 25));
+  if (tag == ADD) {
+    if (isTaken(poller, fd)) return refuse(change, EEXIST);
+    return planAdd(poller, fd, key, interest, load<u8>(change, 25));
+  }
 
   const entry = poller.find(fd);
-  if (entry == null || !(entry.state & REGISTERED)) {
-    store<u32>(change, ENOENT, 28);
-    return -1;
-  }
+  if (entry == null || !(entry.state & REGISTERED)) return refuse(change, ENOENT);
   if (tag == DELETE) {
     if (entry.applied != kernel.ABSENT) return planDelete(fd, entry);
-    store<u32>(change, remove(poller, fd), 28);
-    return -1;
+    return refuse(change, remove(poller, fdOf(change)));
   }
   const given = givenMode(change);
   const mode = given == KEEP_MODE ? <u32>entry.mode : given;
+  if (!kernel.hasMode(mode)) return refuse(change, ENOTSUP);
   if (modifiedHere(poller, entry, fd, key, interest, mode)) return -1;
   return planModify(entry, fd, key, interest, mode);
 }
@@ -133,6 +150,7 @@ function planAnother(poller: Poller, change: usize, index: u32): i32 {
     return index;
   }
   const given = givenMode(change);
+  if (given != KEEP_MODE && !kernel.hasMode(given)) return refuse(change, ENOTSUP);
   const isLate = operation.kind == MODIFY && poller.find(operation.fd)!.lateness >= LATE;
   operation.key = load<u64>(change, 16);
   operation.interest = load<u8>(change, 24);
@@ -173,7 +191,7 @@ function verdictOf(change: usize): u32 {
   return operation.error;
 }
 
-/** The cell of a descriptor: the one that has it, or the free one where it goes. */
+/** The cell of a descriptor's place: the one that has it, or the free one where it goes. */
 function cellOf(fd: i32): usize {
   let index = ((<u32>fd * 0x9e3779b1) >> 21) & (CELLS - 1);
   while (true) {

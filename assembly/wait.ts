@@ -5,10 +5,10 @@
  * signals, registrations that were not armed again (they are disarmed then), events that belong to no registration.
  */
 import { now } from "./clock";
-import { EINVAL, OK, isGone } from "./errors";
+import { EBADF, EINVAL, OK, isGone } from "./errors";
 import * as kernel from "./kernel";
-import { LATE, Poller } from "./poller";
-import { EventBuffer, TIMER, storeEventError, writeEvent } from "./readiness";
+import { LATE, Poller, vacate } from "./poller";
+import { ERROR, EventBuffer, TIMER, storeEventError, writeEvent } from "./readiness";
 import { rebuild } from "./rebuild";
 import { FIRED, FIRED_FLAG, INTEREST_FLAGS, MODE_FLAGS, REGISTERED, Registration } from "./registrations";
 import { firedKey, saturated } from "./timers";
@@ -68,6 +68,8 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
     if (isTimed) remaining = until(deadline, now());
     // A full batch of what nobody wants may have kept what somebody wants from being seen.
     if (!hasTimeout || remaining != 0 || isFull || poller.unruly) continue;
+    // What has come to an end is armed anew first, for it may be ready.
+    if (kernel.COMPLETES && poller.firstQueued >= 0) continue;
 
     // So that the kernel object does not look ready for what nobody wants.
     flush(poller, buffer);
@@ -117,10 +119,9 @@ function stageDifference(poller: Poller, fd: i32, entry: Registration): void {
   }
   if (kernel.staged() == kernel.BATCH) send(poller);
   const applied = entry.applied;
-  entry.applied = isSilent
-    ? kernel.silenced(applied)
-    : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
-  kernel.stageModify(fd, applied, entry.applied, entry.generation);
+  const hold = isSilent ? kernel.silenced(applied) : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
+  entry.applied = kernel.held(applied, hold);
+  kernel.stageModify(fd, applied, hold, entry.generation);
   poller.rearmsMade++;
 }
 
@@ -146,6 +147,10 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
   const fd = kernel.stagedFd(index);
   const entry = poller.find(fd)!;
   if (entry.state & FIRED) {
+    if (kernel.COMPLETES) {
+      entry.applied = kernel.heldAfterRefusal(index, error);
+      return;
+    }
     entry.applied = isGone(error) ? kernel.ABSENT : kernel.armed(entry.interest, entry.mode, false);
     if (!kernel.CLOSING_ENDS || !isGone(error)) poller.unruly = true;
     return;
@@ -175,12 +180,18 @@ function report(poller: Poller, buffer: EventBuffer): void {
     const entry = poller.find(fd);
     if (entry == null || entry.generation != kernel.readyGeneration(event)) {
       if (fd == kernel.NOTIFIED) poller.woken = true;
+      else if (kernel.COMPLETES && entry != null) outlived(poller, fd, entry);
       else stray(poller);
       continue;
     }
     const applied = entry.applied;
     const left = kernel.afterEvent(applied, kernel.readyMask(event));
     if (left != applied) entry.applied = left;
+    if (kernel.COMPLETES && left == kernel.ABSENT) {
+      at = closed(poller, entry, applied, at);
+      continue;
+    }
+    if (kernel.COMPLETES) poller.enqueue(fd, entry);
     const flags = entry.flags;
     if (flags & FIRED_FLAG) {
       if (kernel.isNoisy(left)) poller.enqueue(fd, entry);
@@ -195,6 +206,7 @@ function report(poller: Poller, buffer: EventBuffer): void {
       continue;
     }
     const readiness = kernel.readinessOf(kernel.readyMask(event), interest);
+    if (kernel.COMPLETES && readiness == 0) continue;
     const told = at;
     at = writeEvent(at, entry.key, readiness, kernel.readyAmount(event));
     if (kernel.readyError(event) != OK) storeEventError(told, kernel.readyError(event));
@@ -204,6 +216,26 @@ function report(poller: Poller, buffer: EventBuffer): void {
     entry.firedAt = wait;
   }
   buffer.end = at;
+}
+
+/** A request has come to an end that outlived its registration: now another of its place can be armed. */
+function outlived(poller: Poller, fd: i32, entry: Registration): void {
+  entry.applied = kernel.IDLE;
+  if (entry.state & REGISTERED) poller.enqueue(fd, entry);
+  else vacate(poller, fd, entry);
+}
+
+/**
+ * The kernel has seen a descriptor closed, and watches it no more. Whoever armed it again after that is told, as of any
+ * arming that was put off and refused. Answers where the next event goes.
+ */
+function closed(poller: Poller, entry: Registration, applied: u32, at: usize): usize {
+  if (applied != kernel.CANCELLED || entry.state & FIRED || entry.interest == 0) return at;
+  entry.state |= FIRED;
+  entry.firedAt = <u32>poller.waits;
+  const end = writeEvent(at, entry.key, entry.interest | ERROR);
+  storeEventError(at, EBADF);
+  return end;
 }
 
 /**

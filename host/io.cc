@@ -4,6 +4,8 @@
 // Every function returns a number to JavaScript: a count, a descriptor or zero, or a negative error number. Arguments
 // come checked from src/io.ts; here they are only kept from doing harm, and what slips through is -EINVAL.
 
+#if !defined(_WIN32)
+
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -112,13 +114,19 @@ bool GetBool(const Napi::CallbackInfo& info, size_t index, bool* value) {
   return true;
 }
 
-// An Int32Array with room for the two descriptors of a pair.
-bool GetPair(const Napi::CallbackInfo& info, size_t index, int32_t** pair) {
+// A Float64Array with room for the two descriptors of a pair: on Windows they have more than 32 bits.
+bool GetPair(const Napi::CallbackInfo& info, size_t index, double** pair) {
   if (!info[index].IsTypedArray()) return false;
   const auto array = info[index].As<Napi::TypedArray>();
-  if (array.TypedArrayType() != napi_int32_array || array.ElementLength() < 2) return false;
-  *pair = array.As<Napi::Int32Array>().Data();
+  if (array.TypedArrayType() != napi_float64_array || array.ElementLength() < 2) return false;
+  *pair = array.As<Napi::Float64Array>().Data();
   return true;
+}
+
+// The verdict of a call that has opened these two, which go to JavaScript if it has.
+int PairVerdict(int result, const int (&opened)[2], double* pair) {
+  if (result == 0) std::copy_n(opened, 2, pair);
+  return Verdict(result);
 }
 
 // Addresses -----------------------------------------------------------------------------------------------------------
@@ -205,17 +213,19 @@ int DescribeHost(SocketAddress& address, Napi::Object into) {
 
 // (pair) → 0, and the read end and the write end in the pair.
 int Pipe(const Napi::CallbackInfo& info) {
-  int32_t* pair;
+  double* pair;
+  int opened[2];
   if (!GetPair(info, 0, &pair)) return -EINVAL;
-  return Verdict(OpenPipe(pair));
+  return PairVerdict(OpenPipe(opened), opened, pair);
 }
 
 // (datagram, pair) → 0, and the two ends in the pair.
 int SocketPair(const Napi::CallbackInfo& info) {
   bool datagram;
-  int32_t* pair;
+  double* pair;
+  int opened[2];
   if (!GetBool(info, 0, &datagram) || !GetPair(info, 1, &pair)) return -EINVAL;
-  return Verdict(OpenSocketPair(datagram ? SOCK_DGRAM : SOCK_STREAM, pair));
+  return PairVerdict(OpenSocketPair(datagram ? SOCK_DGRAM : SOCK_STREAM, opened), opened, pair);
 }
 
 // (initial) → descriptor
@@ -465,3 +475,5 @@ Napi::Object Io(Napi::Env env) {
 }
 
 }  // namespace lio
+
+#endif

@@ -59,6 +59,7 @@ export { ABSENT, CLOSING_ENDS, Descriptor, MAY_EXCEED, REPORTED, SPENT } from ".
 export { afterEvent, armed, descriptorOf, isArmed, isNoisy, isReported, modifyAlwaysTells } from "./kernels/epoll";
 export { heldAfterRefusal, readinessOf, silenced, staysArmed, unread } from "./kernels/epoll";
 export { readyAmount, readyError, readyFd, readyGeneration, readyMask } from "./kernels/epoll";
+export * from "./numbered";
 `,
     "assembly/clock.ts": 'export * from "./selftest/clock";\n',
   };

@@ -4,7 +4,6 @@
  * A failed system call is a {@link PollerError} that carries what Node's own system errors carry. A wrong argument is
  * Node's `TypeError` or `RangeError`, with Node's codes.
  */
-import { constants } from "node:os";
 import { getSystemErrorMap } from "node:util";
 
 /**
@@ -47,6 +46,14 @@ export function pollerError(code: PollerErrorCode, message: string, options?: Er
   return new PollerError(message, code, undefined, undefined, options);
 }
 
+/**
+ * Node's error numbers by name, positive. On Windows `os.constants.errno` holds those of the C library, which Node's own
+ * errors do not carry.
+ */
+const NUMBERS: ReadonlyMap<string, number> = new Map(
+  [...getSystemErrorMap()].map(([number, [name]]) => [name, -number] as const),
+);
+
 /** A failed system call, by its positive error number. */
 export function systemError(errno: number, syscall: string, detail?: string): PollerError {
   return describe(systemErrorName(errno), -errno, syscall, detail);
@@ -54,13 +61,18 @@ export function systemError(errno: number, syscall: string, detail?: string): Po
 
 /** A failed system call, by the name of its error. */
 export function namedError(code: string, syscall: string, detail?: string): PollerError {
-  const number = (constants.errno as Record<string, number>)[code];
+  const number = NUMBERS.get(code);
   return describe(code, number === undefined ? undefined : -number, syscall, detail);
 }
 
 function describe(code: string, errno: number | undefined, syscall: string, detail: string | undefined): PollerError {
   const message = detail === undefined ? `${syscall}: ${code}` : `${syscall}: ${code}, ${detail}`;
   return new PollerError(message, code, errno, syscall);
+}
+
+/** Node's positive number of an error that it has on every system. */
+export function systemErrorNumber(name: "EAGAIN" | "EBADF"): number {
+  return NUMBERS.get(name) as number;
 }
 
 /** Node's name of a positive error number, or one made of the number where Node has none. */

@@ -13,13 +13,13 @@
  * @module lio-poller/io
  */
 import { isIP } from "node:net";
-import { constants } from "node:os";
 import { isUint8Array } from "node:util/types";
-import { invalidType, invalidValue, outOfRange, systemError, type PollerError } from "./errors.js";
+import { invalidType, invalidValue, outOfRange, systemError, systemErrorNumber, type PollerError } from "./errors.js";
 import { native } from "./native.js";
 
 const { io } = native;
-const { EAGAIN, EBADF } = constants.errno;
+const EAGAIN = systemErrorNumber("EAGAIN");
+const EBADF = systemErrorNumber("EBADF");
 
 /** What `read`, `write` and `accept` return when the descriptor is not ready. */
 export const WOULD_BLOCK = -1;
@@ -46,7 +46,7 @@ export type Address =
  * @throws {PollerError} `EMFILE`, `ENFILE`.
  */
 export function pipe(): [readEnd: number, writeEnd: number] {
-  const pair = new Int32Array(2);
+  const pair = new Float64Array(2);
   succeed(io.pipe(pair), "pipe");
   return descriptors(pair);
 }
@@ -59,7 +59,7 @@ export function pipe(): [readEnd: number, writeEnd: number] {
  */
 export function socketpair(type: "stream" | "datagram" = "stream"): [number, number] {
   checkChoice("type", type, ["stream", "datagram"]);
-  const pair = new Int32Array(2);
+  const pair = new Float64Array(2);
   succeed(io.socketpair(type === "datagram", pair), "socketpair");
   return descriptors(pair);
 }
@@ -249,7 +249,7 @@ function fail(result: number, syscall: string, detail?: string): never {
   throw systemError(-result, syscall, detail);
 }
 
-function descriptors(pair: Int32Array): [number, number] {
+function descriptors(pair: Float64Array): [number, number] {
   return [pair[0]!, pair[1]!];
 }
 
@@ -270,6 +270,7 @@ function describe({ hostOrPath, port }: NativeAddress): string {
 // Arguments. What is called once per event does no more than a comparison or two when all is well.
 
 const MAXIMUM_INT32 = 0x7fff_ffff;
+const LARGEST_DESCRIPTOR = io.largestDescriptor ?? MAXIMUM_INT32;
 
 /** Passes every 32-bit integer: the kernel itself says EBADF to those below zero. */
 function checkFd(fd: unknown, syscall: string, name = "fd"): void {
@@ -277,10 +278,11 @@ function checkFd(fd: unknown, syscall: string, name = "fd"): void {
   refuseFd(fd, syscall, name);
 }
 
-function refuseFd(fd: unknown, syscall: string, name: string): never {
+function refuseFd(fd: unknown, syscall: string, name: string): void {
   if (typeof fd !== "number") throw invalidType(name, "of type number", fd);
   if (Number.isInteger(fd) && fd < 0) throw systemError(EBADF, syscall);
-  throw outOfRange(name, `an integer <= ${MAXIMUM_INT32}`, fd);
+  if (Number.isInteger(fd) && fd <= LARGEST_DESCRIPTOR) return;
+  throw outOfRange(name, `an integer <= ${LARGEST_DESCRIPTOR}`, fd);
 }
 
 function checkInteger(name: string, value: unknown, minimum: number, maximum: number): void {

@@ -140,7 +140,7 @@ export class Poller implements Disposable {
       this.#add(fd, key, 0, interest, KEEP);
       return;
     }
-    checkFd(fd);
+    checkFd(fd, this.#instance);
     checkInterest(interest);
     const low = lowWord(key);
     this.#add(fd, low, highWord(key), interest, modeOf(options));
@@ -177,7 +177,7 @@ export class Poller implements Disposable {
       this.#modify(fd, key, 0, interest, KEEP);
       return;
     }
-    checkFd(fd);
+    checkFd(fd, this.#instance);
     checkInterest(interest);
     const low = lowWord(key);
     this.#modify(fd, low, highWord(key), interest, modeOf(options));
@@ -204,7 +204,7 @@ export class Poller implements Disposable {
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   delete(fd: number): void {
-    checkFd(fd);
+    checkFd(fd, this.#instance);
     const instance = this.#idle();
     let failure: number;
     instance.state = BUSY;
@@ -227,7 +227,7 @@ export class Poller implements Disposable {
    * malformed; none is made then
    */
   apply(changes: Iterable<Change>): (PollerError | undefined)[] {
-    const checked = checkedChanges(changes);
+    const checked = checkedChanges(changes, this.#instance);
     const instance = this.#idle();
     const verdicts = new Array<PollerError | undefined>(checked.length).fill(undefined);
     for (let from = 0; from < checked.length; from += CHANGES_PER_CALL) {
@@ -521,10 +521,12 @@ function checkOptions(options: object | undefined): void {
   throw invalidType("options", "of type object", options);
 }
 
-function checkFd(fd: number): void {
+function checkFd(fd: number, { largestDescriptor }: Instance): void {
   if (typeof fd === "number" && (fd | 0) === fd) return;
   if (typeof fd !== "number") throw invalidType("fd", "of type number", fd);
-  throw outOfRange("fd", "an integer >= -2147483648 and <= 2147483647", fd);
+  const smallest = -1 - largestDescriptor;
+  if (Number.isInteger(fd) && fd >= smallest && fd <= largestDescriptor) return;
+  throw outOfRange("fd", `an integer >= ${smallest} and <= ${largestDescriptor}`, fd);
 }
 
 function checkInterest(interest: Interest): void {
@@ -623,19 +625,19 @@ interface CheckedChange {
   readonly mode: number;
 }
 
-function checkedChanges(changes: Iterable<Change>): CheckedChange[] {
+function checkedChanges(changes: Iterable<Change>, instance: Instance): CheckedChange[] {
   if (typeof (changes as Partial<Iterable<Change>> | null | undefined)?.[Symbol.iterator] !== "function") {
     throw invalidType("changes", "iterable", changes);
   }
-  return Array.from(changes, checkedChange);
+  return Array.from(changes, (change) => checkedChange(change, instance));
 }
 
-function checkedChange(change: Change): CheckedChange {
+function checkedChange(change: Change, instance: Instance): CheckedChange {
   if (typeof change !== "object" || change === null) throw invalidType("change", "of type object", change);
   const { op, fd } = change;
   const tag = OPERATIONS.indexOf(op);
   if (tag === -1) throw invalidValue("change.op", '"add", "modify" or "delete"', op);
-  checkFd(fd);
+  checkFd(fd, instance);
   if (change.op === "delete") return { tag, fd, low: 0, high: 0, interest: 0, mode: KEEP };
   const { key, interest, mode } = change;
   checkInterest(interest);

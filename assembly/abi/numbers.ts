@@ -10,7 +10,7 @@ import { EventBuffer } from "../readiness";
 import { wait } from "../wait";
 import { now } from "../clock";
 import { OK } from "../errors";
-import { Descriptor } from "../kernel";
+import { LARGEST_DESCRIPTOR, NumberDescriptor, descriptorOfNumber } from "../kernel";
 import { saturated } from "../timers";
 import { failed } from "./area";
 
@@ -26,19 +26,29 @@ function failure(error: u32): usize {
   return error == OK ? 0 : failed(error);
 }
 
+/** The largest descriptor that the others take; the smallest is as far below -1. */
+export const numbersLargestDescriptor: f64 = LARGEST_DESCRIPTOR;
+
 /** `poller.add`. Answers 0, or where its failed result lies. */
-export function numbersAdd(poller: Poller, fd: Descriptor, low: u32, high: u32, interest: u32, mode: u32): usize {
-  return failure(add(poller, fd, joined(low, high), interest, mode));
+export function numbersAdd(poller: Poller, fd: NumberDescriptor, low: u32, high: u32, interest: u32, mode: u32): usize {
+  return failure(add(poller, descriptorOfNumber(fd), joined(low, high), interest, mode));
 }
 
 /** `poller.modify`; a mode below 0 is none. Answers 0, or where its failed result lies. */
-export function numbersModify(poller: Poller, fd: Descriptor, low: u32, high: u32, interest: u32, mode: i32): usize {
-  return failure(modify(poller, fd, joined(low, high), interest, mode < 0 ? KEEP_MODE : mode));
+export function numbersModify(
+  poller: Poller,
+  fd: NumberDescriptor,
+  low: u32,
+  high: u32,
+  interest: u32,
+  mode: i32,
+): usize {
+  return failure(modify(poller, descriptorOfNumber(fd), joined(low, high), interest, mode < 0 ? KEEP_MODE : mode));
 }
 
 /** `poller.delete`. Answers 0, or where its failed result lies. */
-export function numbersDelete(poller: Poller, fd: Descriptor): usize {
-  return failure(remove(poller, fd));
+export function numbersDelete(poller: Poller, fd: NumberDescriptor): usize {
+  return failure(remove(poller, descriptorOfNumber(fd)));
 }
 
 /**

@@ -11,6 +11,8 @@
 import { EINTR, OK, isGone, loadError } from "../errors";
 import { ERROR, HANG_UP, PRIORITY, READABLE, READ_CLOSED, WRITABLE } from "../readiness";
 
+export * from "../numbered";
+
 const IN: u32 = 0x1;
 const PRI: u32 = 0x2;
 const OUT: u32 = 0x4;

@@ -17,6 +17,8 @@
 import { EBADF, EEXIST, EINTR, ENOENT, EPIPE, OK, isGone, loadError } from "../errors";
 import { ERROR, HANG_UP, PRIORITY, READABLE, READ_CLOSED, WRITABLE } from "../readiness";
 
+export * from "../numbered";
+
 // Of what is held. Each filter has two bits, in the order of `filter` in wit/kqueue.wit.
 const HELD: u32 = 0x15;
 const ENABLED: u32 = 0x2a;

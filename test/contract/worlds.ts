@@ -1,37 +1,37 @@
 /** The worlds that the contract is run in: this machine's kernel, and the simulated ones. */
-import { mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Poller } from "lio-poller";
+import { type KernelName, platformKernels, Poller } from "lio-poller";
 import * as io from "lio-poller/io";
 import { SimulatedEpoll } from "lio-poller/sim";
+import { watchLeaks } from "../support/leaks.js";
 import type { Column, World } from "./world.js";
 import type { Watchdog } from "./watchdog.js";
 
 /** The columns of the table. The watchdog is told of every wait: a poller that spins never returns from a simulated one. */
 export function columns(watchdog: Watchdog): readonly Column[] {
   return [
-    { name: "epoll", kernel: "epoll", open: () => openReal(watchdog) },
+    ...platformKernels.map((kernel) => ({ name: kernel, kernel, open: () => openReal(kernel, watchdog) })),
     { name: "simulated epoll", kernel: "epoll", open: () => openSimulated(watchdog) },
   ];
 }
 
-function openReal(watchdog: Watchdog): World {
+function openReal(kernel: KernelName, watchdog: Watchdog): World {
   // What the first poller of a process opens for all of them, such as the component, is no leak.
-  new Poller().close();
-  const before = openDescriptors();
+  new Poller({ kernel }).close();
   return {
     io: { ...io, regular: openRegular },
     virtualTime: false,
     now: () => process.hrtime.bigint(),
-    createPoller: () => new Poller(),
+    createPoller: () => new Poller({ kernel }),
     calls(poller) {
       const { kernelWaits, changes, rebuilds } = poller.stats();
       // A rebuild creates one epoll and closes another.
       return kernelWaits + changes + 2 * rebuilds;
     },
     blocking: (what) => watchdog.watch(what),
-    leaks: () => [...openDescriptors()].filter(([fd]) => !before.has(fd)).map(([fd, file]) => `${fd} (${file})`),
+    leaks: watchLeaks(),
   };
 }
 
@@ -58,17 +58,4 @@ function openRegular(): number {
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-/** This process's descriptors and what they are. The one that lists them is closed again before it can be asked. */
-function openDescriptors(): ReadonlyMap<number, string> {
-  const found = new Map<number, string>();
-  for (const name of readdirSync("/proc/self/fd")) {
-    try {
-      found.set(Number(name), readlinkSync(`/proc/self/fd/${name}`));
-    } catch {
-      continue;
-    }
-  }
-  return found;
 }
