@@ -132,6 +132,8 @@ class Scene {
     switch (step.do) {
       case "socketpair":
         return this.#nameAll(step.as, io.socketpair());
+      case "tcp":
+        return this.#nameAll(step.as, io.tcp());
       case "pipe":
         return this.#nameAll(step.as, io.pipe());
       case "eventfd":
@@ -148,6 +150,12 @@ class Scene {
         return this.#write(step);
       case "read":
         return this.#read(step);
+      case "sendUrgent":
+        return assert.equal(io.sendUrgent(this.#number(step.fd), step.text.charCodeAt(0)), 1, "bytes sent");
+      case "receiveUrgent": {
+        const byte = io.receiveUrgent(this.#number(step.fd));
+        return assert.equal(String.fromCharCode(byte), step.text, "the urgent byte");
+      }
       case "poller":
         this.#pollers.set(step.as, this.#world.createPoller());
         return;
