@@ -5,7 +5,7 @@
  * change that needs the kernel's verdict is an `Operation`: planned, sent, and settled by the verdict. One that only arms
  * a registration again needs none, and waits in the poller's queue for the next wait.
  */
-import { EBADF, EEXIST, ENOENT, ENOMEM, OK, isGone } from "./errors";
+import { EBADF, EEXIST, ENOENT, ENOMEM, OK, isEnded } from "./errors";
 import * as kernel from "./kernel";
 import { allocate, release } from "./memory";
 import {
@@ -47,7 +47,7 @@ export class Poller extends Registrations {
   timers: Timers;
   /** A registration that is to be silent could not be silenced. */
   unruly: bool;
-  /** The wait under way was notified. */
+  /** The kernel has told of a notification that no wait has ended with. */
   woken: bool;
 
   waits: u64;
@@ -270,7 +270,7 @@ function settleModify(poller: Poller, operation: Operation): void {
 }
 
 function settleDelete(poller: Poller, operation: Operation): void {
-  if (operation.error == OK || isGone(operation.error)) forget(poller, poller.find(operation.fd)!);
+  if (operation.error == OK || isEnded(operation.error)) forget(poller, poller.find(operation.fd)!);
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's
@@ -386,5 +386,5 @@ export function remove(poller: Poller, fd: i32): u32 {
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 export function deleteVerdict(error: u32): u32 {
-  return isGone(error) ? OK : error;
+  return isEnded(error) ? OK : error;
 }

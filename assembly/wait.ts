@@ -20,12 +20,13 @@ const MODE_EDGE_ONESHOT: u32 = 3;
 export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, timeout: u64): u32 {
   buffer.clear();
   if (buffer.capacity == 0) return EINVAL;
-  poller.woken = false;
   poller.waits++;
 
   const isTimed = hasTimeout && timeout != 0;
   const deadline = isTimed ? saturated(now(), timeout) : 0;
   let remaining = timeout;
+  // Once a wait, so that a timer with a short period is not told twice.
+  let hasExpired = false;
 
   while (true) {
     flush(poller, buffer);
@@ -38,7 +39,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
       if (!isLimited || left < limit) limit = left;
       isLimited = true;
       // Where there is not room for all, timers and descriptors have it first in turn.
-      if (poller.waits & 1) expire(poller, buffer, time);
+      if (poller.waits & 1 && !hasExpired) hasExpired = expire(poller, buffer, time);
     }
     const room = min(buffer.capacity - buffer.count, kernel.BATCH);
     // Without another wait what is staged would be left behind.
@@ -61,7 +62,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
 
     const isFull = kernel.ready == room;
     report(poller, buffer);
-    if (poller.timers.armed > 0) expire(poller, buffer, now());
+    if (poller.timers.armed > 0 && !hasExpired) hasExpired = expire(poller, buffer, now());
     if (buffer.count > 0) return concluded(poller, buffer, OK);
     // The notification may have taken the only room.
     if (poller.woken && !isFull && !poller.unruly) return concluded(poller, buffer, OK);
@@ -79,20 +80,25 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
 // An error is told only if there are no events to tell: it comes again, they would not.
 function concluded(poller: Poller, buffer: EventBuffer, error: u32): u32 {
   poller.events += buffer.count;
-  return buffer.count > 0 ? OK : error;
+  const answer = buffer.count > 0 ? OK : error;
+  // The kernel has told of the notification. A wait that fails leaves it to the next one.
+  if (answer == OK) poller.woken = false;
+  return answer;
 }
 
 function until(moment: u64, time: u64): u64 {
   return time < moment ? moment - time : 0;
 }
 
-/** Reports timers that are due, while there is room. */
-function expire(poller: Poller, buffer: EventBuffer, time: u64): void {
+/** Reports timers that are due, while there is room. Answers whether there were any. */
+function expire(poller: Poller, buffer: EventBuffer, time: u64): bool {
   const timers = poller.timers;
+  const before = buffer.end;
   while (timers.armed > 0 && timers.nextDue <= time && buffer.count < buffer.capacity) {
     const expirations = timers.fire(time);
     buffer.end = writeEvent(buffer.end, firedKey, TIMER, expirations);
   }
+  return buffer.end != before;
 }
 
 // ---- Before the kernel waits -----------------------------------------------------------------------------------------

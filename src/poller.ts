@@ -297,8 +297,9 @@ export class Poller implements Disposable {
   /**
    * Waits until a registered descriptor is ready or a timer expires, or the timeout is over, and returns how many events there are.
    *
-   * Blocks this thread. It returns 0 before the timeout is over only if it was notified. Signals do not end it, and
-   * JavaScript's signal handlers run only after it.
+   * Blocks this thread. It returns 0 before the timeout is over only if it was notified. A notification ends one wait; an
+   * old one may end another if the kernel object was replaced meanwhile (`rebuilds` in {@link stats}). Signals do not end
+   * it, and JavaScript's signal handlers run only after it.
    *
    * @param events where the events go; what it held before is gone
    * @throws PollerError `EINVAL` if there is room for no event, `ENOMEM`; `EMFILE` if a descriptor that was closed while

@@ -129,10 +129,11 @@ describe("a faulty kernel", () => {
     poller.wait(events, { timeout: 0 });
     const [create, control, wait] = seen;
     assert.deepEqual([create?.name, control?.name, wait?.name, wait?.index], ["create", "control", "wait", 2]);
-    assert.deepEqual(control?.changes, ["add"]);
+    const [change] = control?.changes ?? [];
+    assert.deepEqual([change?.operation, change?.fd, control?.changes.length], ["add", fd, 1]);
     assert.deepEqual([create?.errors.includes("EMFILE"), wait?.errors.includes("EINTR")], [true, true]);
-    assert.ok(control?.errorsOf("add").includes("ENOSPC"));
-    assert.ok(!control?.errorsOf("delete").includes("ENOSPC"));
+    assert.ok(control?.errorsOf({ operation: "add", fd }).includes("ENOSPC"));
+    assert.ok(!control?.errorsOf({ operation: "delete", fd }).includes("ENOSPC"));
     assert.equal(wait?.notify, undefined);
   });
 
@@ -205,7 +206,7 @@ describe("random faults", () => {
         if (fault === undefined) return undefined;
         kinds.add(fault.kind);
         if (fault.kind === "error") errors.add(`${call.name} ${fault.error}`);
-        if (fault.kind === "change") errors.add(`control ${call.changes[fault.index]} ${fault.error}`);
+        if (fault.kind === "change") errors.add(`control ${call.changes[fault.index]?.operation} ${fault.error}`);
         return [fault];
       };
       run(named);

@@ -33,18 +33,26 @@ export type Fault =
   /** Another thread notifies the poller before its wait looks. Does nothing if the poller never had a notifier. */
   | { readonly kind: "notify" };
 
+/** A change that a call carries. */
+export interface KernelChange {
+  /** What kind of change it is, as {@link DocumentedErrors} names it. */
+  readonly operation: string;
+  /** The descriptor that it is about. */
+  readonly fd: number;
+}
+
 /** A call of a kernel that is about to be made. */
 export interface KernelCall {
   /** How many were made before it. */
   readonly index: number;
   /** The function of the kernel's interface in `wit/`, as jco spells it, or `"now"` of its clock. */
   readonly name: string;
-  /** What kind each of the changes is that the call carries. */
-  readonly changes: readonly string[];
+  /** The changes that it carries. */
+  readonly changes: readonly KernelChange[];
   /** The errors that the manual lists for the call itself. */
   readonly errors: readonly string[];
-  /** The errors that the manual lists for a kind of change. */
-  errorsOf(change: string): readonly string[];
+  /** The errors that the manual lists for a change. */
+  errorsOf(change: KernelChange): readonly string[];
   /** Notifies the poller that waits, as another thread would, now or later; `undefined` if it has no notifier. */
   readonly notify: (() => void) | undefined;
 }
@@ -187,7 +195,7 @@ function anyFault(call: KernelCall, random: Sequence): Fault | undefined {
   if (changes.length > 0) {
     choices.push(() => {
       const index = random.below(changes.length);
-      return { kind: "change", index, error: random.pick(call.errorsOf(changes[index] as string)) };
+      return { kind: "change", index, error: random.pick(call.errorsOf(changes[index] as KernelChange)) };
     });
   }
   if (errors.length > 0) choices.push(() => ({ kind: "error", error: random.pick(errors) }));

@@ -28,7 +28,7 @@ interface Epoll {
   closeNotifier(notifier: number): void;
 }
 
-const NO_CHANGES: readonly string[] = [];
+const NO_CHANGES: readonly Change[] = [];
 const NO_FAILURES: readonly Failure[] = [];
 
 export const faultyEpoll: FaultyInterface = {
@@ -67,7 +67,7 @@ export const faultyEpoll: FaultyInterface = {
     const wait: Epoll["wait"] = (handle, changes, capacity, timeout) => {
       const notifier = notifiers.get(handle);
       const notify = notifier === undefined ? undefined : () => kernel.notify(notifier);
-      const plan = ask("wait", operationsOf(changes), notify);
+      const plan = ask("wait", changes, notify);
       if (plan === undefined) return kernel.wait(handle, changes, capacity, timeout);
 
       const failed = control(handle, changes, plan.refusals);
@@ -96,7 +96,7 @@ export const faultyEpoll: FaultyInterface = {
       control: imported(
         { parameters: [u32, list(change)], result: failures },
         (handle: number, changes: readonly Change[]) =>
-          control(handle, changes, ask("control", operationsOf(changes), undefined)?.refusals),
+          control(handle, changes, ask("control", changes, undefined)?.refusals),
       ),
       wait: imported(
         { parameters: [u32, list(change), u32, option(u64)], result: { ok: list(event), error: waitError } },
@@ -129,7 +129,3 @@ export const faultyEpoll: FaultyInterface = {
 };
 
 const NOTHING_OR_ERROR: { readonly ok: undefined; readonly error: Type } = { ok: undefined, error: errorCode };
-
-function operationsOf(changes: readonly Change[]): readonly string[] {
-  return changes.length === 0 ? NO_CHANGES : changes.map(({ operation }) => operation);
-}

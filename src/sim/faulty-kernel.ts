@@ -9,7 +9,7 @@ import type { ImportedFunction, Kernel, KernelName, OpenKernel } from "../kernel
 import { imported, u64 } from "./abi.js";
 import type { VirtualClock } from "./clock.js";
 import { faultyEpoll } from "./faulty-epoll.js";
-import type { DocumentedErrors, FaultSource, KernelCall } from "./faults.js";
+import type { DocumentedErrors, FaultSource, KernelCall, KernelChange } from "./faults.js";
 import { Shuffle } from "./shuffle.js";
 
 /** A kernel's functions, on JavaScript values. */
@@ -28,7 +28,11 @@ export interface Plan {
 }
 
 /** Asks what goes wrong in a call that is about to be made; `undefined` is nothing. */
-export type Ask = (name: string, changes: readonly string[], notify: (() => void) | undefined) => Plan | undefined;
+export type Ask = (
+  name: string,
+  changes: readonly KernelChange[],
+  notify: (() => void) | undefined,
+) => Plan | undefined;
 
 /** A kind of kernel: its interface in `wit/`, wrapped. */
 export interface FaultyInterface {
@@ -40,6 +44,7 @@ export interface FaultyInterface {
 const INTERFACES: Readonly<Partial<Record<string, FaultyInterface>>> = { epoll: faultyEpoll };
 
 const NO_ERRORS: readonly string[] = [];
+const NO_CHANGES: readonly KernelChange[] = [];
 
 /**
  * A kernel like another one, in which things go wrong as a source of faults decides.
@@ -107,7 +112,7 @@ export class FaultyKernel implements Kernel {
     const now = inner.imports["clock"]?.["now"] as (() => bigint) | undefined;
     if (now === undefined) throw pollerError("ERR_POLLER_UNSUPPORTED", "The kernel has no clock");
     const clock = imported({ parameters: [], result: u64 }, () => {
-      ask("now", NO_ERRORS, undefined);
+      ask("now", NO_CHANGES, undefined);
       return now();
     });
     const functions = inner.imports[this.name] as Functions;
@@ -117,13 +122,13 @@ export class FaultyKernel implements Kernel {
     };
   }
 
-  #ask(name: string, changes: readonly string[], notify: (() => void) | undefined): Plan | undefined {
+  #ask(name: string, changes: readonly KernelChange[], notify: (() => void) | undefined): Plan | undefined {
     const call: KernelCall = {
       index: this.#calls++,
       name,
       changes,
       errors: this.#errors.get(name) ?? NO_ERRORS,
-      errorsOf: (change) => this.#errors.get(change) ?? NO_ERRORS,
+      errorsOf: ({ operation }) => this.#errors.get(operation) ?? NO_ERRORS,
       notify,
     };
     const faults = this.#source(call);

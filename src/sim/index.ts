@@ -12,6 +12,7 @@ export {
   type Fault,
   type FaultSource,
   type KernelCall,
+  type KernelChange,
   randomFaults,
   type RandomFaults,
   type RandomFaultsOptions,
