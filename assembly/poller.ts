@@ -5,7 +5,7 @@
  * change that needs the kernel's verdict is an `Operation`: planned, sent, and settled by the verdict. One that only arms
  * a registration again needs none, and waits in the poller's queue for the next wait.
  */
-import { EBADF, EEXIST, ENOENT, ENOMEM, ENOTSUP, OK, isGone } from "./errors";
+import { EBADF, EEXIST, ENOENT, ENOMEM, ENOTSUP, OK, isEnded } from "./errors";
 import * as kernel from "./kernel";
 import { allocate, release } from "./memory";
 import {
@@ -55,7 +55,7 @@ export class Poller extends Registrations {
   }
   /** A registration that is to be silent could not be silenced. */
   unruly: bool;
-  /** The wait under way was notified. */
+  /** The kernel has told of a notification that no wait has ended with. */
   woken: bool;
 
   waits: u64;
@@ -301,7 +301,7 @@ function settleModify(poller: Poller, operation: Operation): u32 {
 }
 
 function settleDelete(poller: Poller, operation: Operation): void {
-  if (operation.error == OK || isGone(operation.error)) forget(poller, operation.fd, poller.find(operation.fd)!);
+  if (operation.error == OK || isEnded(operation.error)) forget(poller, operation.fd, poller.find(operation.fd)!);
 }
 
 /** What a registration is after a change, and the error that its next event is to tell. */
@@ -434,5 +434,5 @@ export function remove(poller: Poller, descriptor: kernel.Descriptor): u32 {
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 export function deleteVerdict(error: u32): u32 {
-  return isGone(error) ? OK : error;
+  return isEnded(error) ? OK : error;
 }

@@ -20,7 +20,6 @@ const MODE_EDGE_ONESHOT: u32 = 3;
 export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, timeout: u64): u32 {
   buffer.clear();
   if (buffer.capacity == 0) return EINVAL;
-  poller.woken = false;
   poller.waits++;
 
   const isTimed = hasTimeout && timeout != 0;
@@ -83,7 +82,10 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
 // An error is told only if there are no events to tell: it comes again, they would not.
 function concluded(poller: Poller, buffer: EventBuffer, error: u32): u32 {
   poller.events += buffer.count;
-  return buffer.count > 0 ? OK : error;
+  const answer = buffer.count > 0 ? OK : error;
+  // The kernel has told of the notification. A wait that fails leaves it to the next one.
+  if (answer == OK) poller.woken = false;
+  return answer;
 }
 
 function until(moment: u64, time: u64): u64 {

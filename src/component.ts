@@ -38,6 +38,7 @@ interface CoreExports extends WebAssembly.Exports {
   readonly numbersAddTimer: Instance["addTimer"];
   readonly numbersModifyTimer: Instance["modifyTimer"];
   readonly numbersDeleteTimer: Instance["deleteTimer"];
+  readonly inUse: Instance["bytesInUse"];
 }
 
 /** No call runs. */
@@ -75,6 +76,8 @@ export class Instance {
   readonly applied: (result: number) => void;
   readonly read: (events: number) => number;
   readonly allocate: (bytes: number) => number;
+  /** Bytes of its memory that the component has allocated and not released. */
+  readonly bytesInUse: () => number;
 
   readonly #kernel: OpenKernel;
   readonly #root: Root;
@@ -116,6 +119,7 @@ export class Instance {
     this.apply = core[`${POLLER}#[method]poller.apply`] as Instance["apply"];
     this.applied = core[`cabi_post_${POLLER}#[method]poller.apply`] as Instance["applied"];
     this.read = core[`${POLLER}#[method]events.read`] as Instance["read"];
+    this.bytesInUse = core.inUse;
     this.allocate = (bytes) => cabi_realloc(0, 0, 8, bytes);
   }
 

@@ -80,6 +80,11 @@ export function systemErrorName(errno: number): string {
   return getSystemErrorMap().get(-errno)?.[0] ?? `E${errno}`;
 }
 
+/** The positive number of an error by Node's name; 0 if this platform has no such error. */
+export function errorNumber(name: string): number {
+  return (constants.errno as Record<string, number>)[name] ?? 0;
+}
+
 /** An argument of the wrong type: Node's `ERR_INVALID_ARG_TYPE`. */
 export function invalidType(name: string, expected: string, actual: unknown): TypeError {
   const message = `The "${name}" argument must be ${expected}. Received ${received(actual)}`;

@@ -328,8 +328,9 @@ export class Poller implements Disposable {
   /**
    * Waits until a registered descriptor is ready or a timer expires, or the timeout is over.
    *
-   * Blocks this thread. It returns 0 before the timeout is over only if it was notified. Signals do not end it, and
-   * JavaScript's signal handlers run only after it.
+   * Blocks this thread. It returns 0 before the timeout is over only if it was notified. A notification ends one wait; an
+   * old one may end another if the kernel object was replaced meanwhile (`rebuilds` in {@link stats}). Signals do not end
+   * it, and JavaScript's signal handlers run only after it.
    *
    * @param events where the events go; what it held before is gone
    * @returns how many events there are, at most `events.capacity`

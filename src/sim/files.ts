@@ -92,6 +92,12 @@ export interface SimulatedIo {
   shutdown(fd: number, how: "read" | "write" | "both"): void;
 
   /**
+   * The readiness that holds now, in the bits of poll(2) that epoll(7) has, too: IN 0x1, PRI 0x2, OUT 0x4, ERR 0x8,
+   * HUP 0x10, RDHUP 0x2000. Whoever watches the descriptor learns nothing of it. Not part of `lio-poller/io`.
+   */
+  poll(fd: number): number;
+
+  /**
    * Sets or clears O_NONBLOCK, which duplicates share. A read or write that blocks lets virtual time pass until what
    * was scheduled ends it, and throws if nothing does.
    */
@@ -165,6 +171,11 @@ export function createIo(descriptors: Descriptors, block: (syscall: string) => v
       checkFd("fd", fd);
       checkChoice("how", how, ["read", "write", "both"]);
       descriptors.get(fd, "shutdown").shutdown(how);
+    },
+
+    poll(fd) {
+      checkFd("fd", fd);
+      return descriptors.get(fd, "poll").poll();
     },
 
     setNonBlocking(fd, enabled) {

@@ -8,3 +8,18 @@ export { VirtualClock } from "./clock.js";
 export { WOULD_BLOCK } from "./description.js";
 export { SimulatedEpoll, type SystemCalls } from "./epoll.js";
 export type { SimulatedIo } from "./files.js";
+export type { EventOrder } from "./epoll-instance.js";
+export {
+  type DocumentedErrors,
+  type Fault,
+  type FaultSource,
+  type KernelCall,
+  type KernelChange,
+  randomFaults,
+  type RandomFaults,
+  type RandomFaultsOptions,
+  type ScriptedFault,
+  scriptedFaults,
+  shrink,
+} from "./faults.js";
+export { FaultyKernel } from "./faulty-kernel.js";
