@@ -84,7 +84,6 @@ struct WaitResult {
 };
 static_assert(sizeof(WaitResult) == 16, "the canonical ABI's layout");
 
-constexpr uint32_t kOk = 0;
 constexpr uint32_t kError = 1;
 constexpr uint32_t kChangesRefused = 0;
 constexpr uint32_t kKernelRefused = 1;
@@ -473,7 +472,8 @@ class Kernel : public Napi::ObjectWrap<Kernel> {
 
   Napi::Value Bind(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
-    std::string name = info[0].ToString();
+    // Never converted: a conversion that throws leaves an empty value, whose use ends the process.
+    std::string name = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
     for (const Function& function : kFunctions) {
       if (name != function.name) continue;
       // Functions whose types need none get neither memory nor allocator.
@@ -482,7 +482,7 @@ class Kernel : public Napi::ObjectWrap<Kernel> {
       std::unique_ptr<Binding> binding(new Binding{tables_, Guest(env, memory, realloc)});
       return Napi::Value(env, lio::Bind(env, function.name, function.callback, std::move(binding)));
     }
-    Napi::TypeError::New(env, "epoll has no function " + name).ThrowAsJavaScriptException();
+    Napi::TypeError::New(env, "epoll has no function \"" + name + "\"").ThrowAsJavaScriptException();
     return env.Undefined();
   }
 
