@@ -13,9 +13,10 @@ Kernel::Kernel(const char* name, Napi::Function (*define)(Napi::Env)) : name(nam
   last_kernel = this;
 }
 
-/// notify(name: number): wakes the poller that has this name, whichever thread it belongs to.
+/// notify(name: number): wakes the poller that has this name, whichever thread it belongs to. Nothing else is a name.
 static void Notify(const Napi::CallbackInfo& info) {
-  NotifyByName(static_cast<uint64_t>(info[0].ToNumber().Int64Value()));
+  // Never converted: a conversion that throws leaves an empty value, whose use ends the process.
+  if (info[0].IsNumber()) NotifyByName(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
 }
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {

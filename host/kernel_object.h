@@ -52,7 +52,8 @@ class KernelObject : public Napi::ObjectWrap<KernelObject<Tables, Functions>> {
 
   Napi::Value Bind(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
-    std::string name = info[0].ToString();
+    // Never converted: a conversion that throws leaves an empty value, whose use ends the process.
+    std::string name = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
     for (const Function* function = Functions; function->name != nullptr; function++) {
       if (name != function->name) continue;
       // Functions whose types need none get neither memory nor allocator.
@@ -61,7 +62,7 @@ class KernelObject : public Napi::ObjectWrap<KernelObject<Tables, Functions>> {
       std::unique_ptr<Binding<Tables>> binding(new Binding<Tables>{tables_, Guest(env, memory, realloc)});
       return Napi::Value(env, lio::Bind(env, function->name, function->callback, std::move(binding)));
     }
-    Napi::TypeError::New(env, "the kernel has no function " + name).ThrowAsJavaScriptException();
+    Napi::TypeError::New(env, "the kernel has no function \"" + name + "\"").ThrowAsJavaScriptException();
     return env.Undefined();
   }
 
