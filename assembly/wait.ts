@@ -26,7 +26,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
   const deadline = isTimed ? saturated(now(), timeout) : 0;
   let remaining = timeout;
   // Once a wait, so that a timer with a short period is not told twice.
-  let hasExpired = false;
+  let hasExpired: bool = false;
 
   while (true) {
     flush(poller, buffer);
