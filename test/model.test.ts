@@ -3,7 +3,7 @@
  * makes and shrinks, and the ones that `npm run prove` runs by the million. What they have found is in `proved.test.ts`.
  */
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { dialects } from "./model/dialect.js";
 import { ACTIONS, FAULTS, MOST_WEATHER, World, type Program, type Step } from "./model/program.js";
 import { differenceOf, programOf, shortest } from "./model/prove.js";
