@@ -128,6 +128,7 @@ describe("the contract's runner", () => {
   it("fails on names that no step has given", () => {
     fails([{ do: "close", fd: "nothing" }], /no step has opened nothing/);
     fails([{ do: "registrations", poller: "nobody", expect: 0 }], /no step has made the poller nobody/);
+    fails([{ do: "connect", to: "nowhere", as: "client" }], /no step has had nowhere listen/);
     fails([{ do: "drained", pool: "dry" }], /no step has made the pool dry/);
     fails([{ do: "notify", notifier: "bell" }], /no step has asked for the notifier bell/);
     fails([{ do: "addTimer", key: 1, deadline: { of: "noon" } }], /no step has named the moment noon/);

@@ -9,6 +9,7 @@ export const modes = ["oneshot", "level", "edge", "edge-oneshot"] as const;
 export const interests = ["readable", "writable", "priority"] as const;
 export const bits = ["readable", "writable", "priority", "readClosed", "hangUp", "error"] as const;
 export const kernels = ["epoll", "kqueue", "iocp"] as const;
+export const hosts = ["127.0.0.1", "::1"] as const;
 
 export type Mode = (typeof modes)[number];
 export type InterestName = (typeof interests)[number];
@@ -120,6 +121,10 @@ export interface WaitStep extends OnPoller, CanFail {
 export type Step =
   | ({ readonly do: "socketpair"; readonly as: readonly [string, string] } & Labelled)
   | ({ readonly do: "tcp"; readonly as: readonly [string, string] } & Labelled)
+  | ({ readonly do: "listen"; readonly as: string; readonly host: (typeof hosts)[number] } & Labelled)
+  | ({ readonly do: "connect"; readonly to: string; readonly as: string } & Labelled)
+  | ({ readonly do: "accept"; readonly fd: string; readonly as: string } & Labelled)
+  | ({ readonly do: "pendingError"; readonly fd: string; readonly error?: string } & Labelled)
   | ({ readonly do: "pipe"; readonly as: readonly [readEnd: string, writeEnd: string] } & Labelled)
   | ({ readonly do: "eventfd"; readonly as: string } & Labelled)
   | ({ readonly do: "regular"; readonly as: string } & Labelled)
@@ -401,6 +406,10 @@ const changeShapes: { readonly [K in Change["op"]]: Shape<Omit<Extract<Change, {
 const stepShapes: { readonly [K in Step["do"]]: Shape<Omit<Extract<Step, { do: K }>, "do">> } = {
   socketpair: { as: pairOf(name), ...label },
   tcp: { as: pairOf(name), ...label },
+  listen: { as: name, host: oneOf(hosts), ...label },
+  connect: { to: name, as: name, ...label },
+  accept: { fd: name, as: name, ...label },
+  pendingError: { fd: name, error: optional(errorCode), ...label },
   pipe: { as: pairOf(name), ...label },
   eventfd: { as: name, ...label },
   regular: { as: name, ...label },

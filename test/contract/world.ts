@@ -4,10 +4,13 @@
  * The runner knows no more of a kernel than this, so that a further one is a further world and nothing else.
  */
 import type { Poller } from "lio-poller";
+import type * as io from "lio-poller/io";
 import type { KernelName, Lacks } from "./format.js";
 
+type Addresses = Pick<typeof io, "listen" | "localAddress" | "connect" | "accept" | "pendingError">;
+
 /** The part of `lio-poller/io` that scenarios use, `tcp` and `regular`. */
-export interface WorldIo {
+export interface WorldIo extends Addresses {
   pipe(): [readEnd: number, writeEnd: number];
   socketpair(): [number, number];
   /** Two TCP sockets that are connected to each other. */

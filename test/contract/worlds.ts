@@ -47,6 +47,7 @@ function openReal(kernel: KernelName, watchdog: Watchdog): World {
 }
 
 export const simulatedLacks: Lacks = {
+  listen: "a simulated kernel has no addresses",
   notifier: "a simulated kernel belongs to one thread, so its pollers have no notifiers",
 };
 
@@ -55,7 +56,7 @@ export function openSimulated(watchdog: Watchdog, around = (simulated: Simulated
   const simulated = new SimulatedEpoll();
   const kernel = around(simulated);
   return {
-    io: { ...simulated.io, tcp: simulated.io.tcpPair },
+    io: { ...io, ...simulated.io, tcp: simulated.io.tcpPair },
     virtualTime: true,
     now: () => simulated.clock.now(),
     pass: (milliseconds) => simulated.clock.advance(milliseconds),

@@ -99,11 +99,17 @@ class Scene:
         # Rooms are used again, so that a wait that leaves old events behind is noticed.
         self._rooms: dict[tuple[str, int], Events] = {}
         self._notifiers: dict[str, int] = {}
+        # Where names listen, or listened.
+        self._addresses: dict[str, Any] = {}
         # Nanoseconds of time.monotonic_ns.
         self._moments: dict[str, int] = {}
         self._steps: dict[str, Callable[..., None]] = {
             "socketpair": self.socketpair,
             "tcp": self.tcp,
+            "listen": self.listen,
+            "connect": self.connect,
+            "accept": self.accept,
+            "pendingError": self.pending_error,
             "pipe": self.pipe,
             "eventfd": self.eventfd,
             "regular": self.regular,
@@ -171,6 +177,32 @@ class Scene:
         for name, end in zip(names, (server, client), strict=True):
             end.setblocking(False)
             self._name(name, end.detach())
+
+    def listen(self, names: str, host: str) -> None:
+        listener = socket.create_server((host, 0), family=family(host))
+        self._addresses[names] = listener.getsockname()
+        listener.setblocking(False)
+        self._name(names, listener.detach())
+
+    def connect(self, to: str, names: str) -> None:
+        address = self._addresses[to]
+        client = socket.socket(family(address[0]))
+        client.setblocking(False)
+        self._name(names, client.fileno())
+        with contextlib.suppress(BlockingIOError):
+            client.connect(address)
+        client.detach()
+
+    def accept(self, fd: str, names: str) -> None:
+        with borrowed(self._number(fd)) as listener:
+            server, _ = listener.accept()
+        server.setblocking(False)
+        self._name(names, server.detach())
+
+    def pending_error(self, fd: str, error: str | None = None) -> None:
+        with borrowed(self._number(fd)) as end:
+            number = end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        expect(errno.errorcode.get(number) == error, f"the pending error is {number}")
 
     def pipe(self, names: list[str]) -> None:
         for name, end in zip(names, os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC), strict=True):
@@ -539,6 +571,10 @@ def with_verdict(expected: str | None, operation: Callable[[], object]) -> None:
     except OSError as error:
         verdict = errno.errorcode[error.errno or 0]
     expect(verdict == expected, f"the verdict is {verdict} instead of {expected}")
+
+
+def family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 @contextlib.contextmanager
