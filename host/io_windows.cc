@@ -16,6 +16,7 @@
 
 #include "addon.h"
 #include "errors_windows.h"
+#include "sockets_windows.h"
 
 namespace lio {
 namespace {
@@ -45,29 +46,6 @@ Result LastErrorOf(SOCKET fd) {
 Result Verdict(SOCKET fd, int result) {
   return result == SOCKET_ERROR ? LastErrorOf(fd) : result;
 }
-
-// A socket that closes with its scope, unless it is released.
-class Socket {
- public:
-  explicit Socket(SOCKET fd) : fd_(fd) {}
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  ~Socket() {
-    if (fd_ != INVALID_SOCKET) closesocket(fd_);
-  }
-
-  SOCKET get() const { return fd_; }
-  bool IsOpen() const { return fd_ != INVALID_SOCKET; }
-
-  Result Release() {
-    const SOCKET fd = fd_;
-    fd_ = INVALID_SOCKET;
-    return static_cast<Result>(fd);
-  }
-
- private:
-  SOCKET fd_;
-};
 
 bool GetInt(const Napi::CallbackInfo& info, size_t index, int* value) {
   if (!info[index].IsNumber()) return false;
@@ -103,19 +81,6 @@ bool GetPair(const Napi::CallbackInfo& info, size_t index, double** pair) {
 // The `port` that marks an address as the path of a Unix socket.
 constexpr int kNoPort = -1;
 
-struct SocketAddress {
-  sockaddr_storage storage = {};
-  int length = sizeof(storage);
-
-  int family() const { return storage.ss_family; }
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-
-  // Of two addresses that were set by the system, which leaves no byte undefined.
-  bool operator==(const SocketAddress& other) const {
-    return length == other.length && std::memcmp(&storage, &other.storage, static_cast<size_t>(length)) == 0;
-  }
-};
-
 // The first two arguments of listen and connect: (host, port), or (path, kNoPort). With these flags getaddrinfo asks no
 // resolver and does not block.
 Result GetAddress(const Napi::CallbackInfo& info, SocketAddress* address) {
@@ -137,119 +102,6 @@ Result GetAddress(const Napi::CallbackInfo& info, SocketAddress* address) {
   return 0;
 }
 
-// Sockets -------------------------------------------------------------------------------------------------------------
-
-// Leaves nothing to a child process, unless another thread starts one at this very moment: accept cannot be told.
-bool Prepare(SOCKET fd) {
-  u_long on = 1;
-  SetHandleInformation(reinterpret_cast<HANDLE>(fd), HANDLE_FLAG_INHERIT, 0);
-  return ioctlsocket(fd, FIONBIO, &on) == 0;
-}
-
-SOCKET OpenSocket(int family, int type) {
-  const DWORD flags = WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT;
-  Socket opened(WSASocketW(family, type, 0, nullptr, 0, flags));
-  if (!opened.IsOpen() || !Prepare(opened.get())) return INVALID_SOCKET;
-  return static_cast<SOCKET>(opened.Release());
-}
-
-// Binds to a port of 127.0.0.1 that the system chooses, and that nobody can share.
-bool BindToLoopback(SOCKET fd, SocketAddress* address) {
-  const BOOL on = TRUE;
-  sockaddr_in loopback = {};
-  loopback.sin_family = AF_INET;
-  loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (setsockopt(fd, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, reinterpret_cast<const char*>(&on), sizeof(on)) != 0)
-    return false;
-  if (bind(fd, reinterpret_cast<const sockaddr*>(&loopback), sizeof(loopback)) != 0) return false;
-  return getsockname(fd, address->get(), &address->length) == 0;
-}
-
-bool ConnectTo(SOCKET fd, SocketAddress* address) {
-  if (connect(fd, address->get(), address->length) == 0) return true;
-  return WSAGetLastError() == WSAEWOULDBLOCK;
-}
-
-// Waits until a listener can be accepted from (reading), or until a connection is there (not reading).
-bool AwaitReady(SOCKET fd, bool reading, ULONGLONG deadline) {
-  const ULONGLONG now = GetTickCount64();
-  const long left = now < deadline ? static_cast<long>(deadline - now) : 0;
-  timeval timeout = {left / 1000, left % 1000 * 1000};
-  fd_set ready, failed;
-  FD_ZERO(&ready);
-  FD_SET(fd, &ready);
-  failed = ready;
-  const int count = select(0, reading ? &ready : nullptr, reading ? nullptr : &ready, &failed, &timeout);
-  if (count == 0) WSASetLastError(WSAETIMEDOUT);
-  if (count <= 0) return false;
-  if (!FD_ISSET(fd, &failed)) return true;
-  int error = 0;
-  int length = sizeof(error);
-  getsockopt(fd, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &length);
-  WSASetLastError(error);
-  return false;
-}
-
-// The connection from that address. The port is anybody's to connect to, so that of strangers is closed.
-SOCKET AcceptFrom(SOCKET listener, const SocketAddress& address, ULONGLONG deadline) {
-  while (AwaitReady(listener, true, deadline)) {
-    SocketAddress peer;
-    Socket accepted(accept(listener, peer.get(), &peer.length));
-    if (accepted.IsOpen() && peer == address) return static_cast<SOCKET>(accepted.Release());
-    // A stranger may be gone before it was accepted. Whatever else fails would fail again.
-    const int error = WSAGetLastError();
-    if (!accepted.IsOpen() && error != WSAECONNRESET && error != WSAEWOULDBLOCK) break;
-  }
-  return INVALID_SOCKET;
-}
-
-// Unix sockets send at once, TCP would wait for more to send.
-bool SendAtOnce(SOCKET fd) {
-  const BOOL on = TRUE;
-  return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<const char*>(&on), sizeof(on)) == 0;
-}
-
-// Two connected TCP sockets. Each has the other as its peer and nobody else: one was connected to a listener whose port
-// cannot be shared, the other accepted from the address that the first was bound to before.
-Result StreamPair(double* pair) {
-  constexpr ULONGLONG kPatience = 10'000;
-  const ULONGLONG deadline = GetTickCount64() + kPatience;
-  SocketAddress there, here;
-  const Socket listener(OpenSocket(AF_INET, SOCK_STREAM));
-  if (!listener.IsOpen() || !BindToLoopback(listener.get(), &there)) return LastError();
-  if (listen(listener.get(), SOMAXCONN) != 0) return LastError();
-  Socket near_end(OpenSocket(AF_INET, SOCK_STREAM));
-  if (!near_end.IsOpen() || !BindToLoopback(near_end.get(), &here)) return LastError();
-  if (!ConnectTo(near_end.get(), &there)) return LastError();
-
-  Socket far_end(AcceptFrom(listener.get(), here, deadline));
-  if (!far_end.IsOpen() || !Prepare(far_end.get())) return LastError();
-  if (!AwaitReady(near_end.get(), false, deadline)) return LastError();
-  if (!SendAtOnce(near_end.get()) || !SendAtOnce(far_end.get())) return LastError();
-  pair[0] = static_cast<double>(near_end.Release());
-  pair[1] = static_cast<double>(far_end.Release());
-  return 0;
-}
-
-// Two UDP sockets that hear nobody but each other.
-Result DatagramPair(double* pair) {
-  SocketAddress addresses[2];
-  Socket one(OpenSocket(AF_INET, SOCK_DGRAM));
-  if (!one.IsOpen() || !BindToLoopback(one.get(), &addresses[0])) return LastError();
-  Socket two(OpenSocket(AF_INET, SOCK_DGRAM));
-  if (!two.IsOpen() || !BindToLoopback(two.get(), &addresses[1])) return LastError();
-  if (!ConnectTo(one.get(), &addresses[1]) || !ConnectTo(two.get(), &addresses[0])) return LastError();
-  // What strangers have sent before there was a peer.
-  for (const Socket* end : {&one, &two}) {
-    char byte;
-    while (recv(end->get(), &byte, 1, 0) != SOCKET_ERROR || WSAGetLastError() == WSAEMSGSIZE) {
-    }
-  }
-  pair[0] = static_cast<double>(one.Release());
-  pair[1] = static_cast<double>(two.Release());
-  return 0;
-}
-
 // The functions -------------------------------------------------------------------------------------------------------
 
 // What makes or names descriptors that are no sockets.
@@ -262,7 +114,10 @@ Result SocketPair(const Napi::CallbackInfo& info) {
   bool datagram;
   double* pair;
   if (!GetBool(info, 0, &datagram) || !GetPair(info, 1, &pair)) return Refused(kEINVAL);
-  return datagram ? DatagramPair(pair) : StreamPair(pair);
+  SOCKET opened[2];
+  if (!(datagram ? OpenDatagramPair(opened) : OpenStreamPair(opened))) return LastError();
+  std::copy_n(opened, 2, pair);
+  return 0;
 }
 
 // (host, port, backlog) → descriptor. No SO_REUSEADDR: here that lets others take a port that is in use, and one whose
@@ -278,7 +133,7 @@ Result Listen(const Napi::CallbackInfo& info) {
   if (!listener.IsOpen()) return LastError();
   if (bind(listener.get(), address.get(), address.length) != 0) return LastError();
   if (listen(listener.get(), backlog) != 0) return LastError();
-  return listener.Release();
+  return static_cast<Result>(listener.Release());
 }
 
 // (fd, into) → 0, and `host` and `port` set on the object.
@@ -307,7 +162,7 @@ Result Accept(const Napi::CallbackInfo& info) {
   Socket accepted(accept(fd, nullptr, nullptr));
   if (!accepted.IsOpen()) return LastErrorOf(fd);
   if (!Prepare(accepted.get())) return LastError();
-  return accepted.Release();
+  return static_cast<Result>(accepted.Release());
 }
 
 // (host, port) → descriptor
@@ -317,7 +172,7 @@ Result Connect(const Napi::CallbackInfo& info) {
   if (parsed < 0) return parsed;
   Socket connection(OpenSocket(address.family(), SOCK_STREAM));
   if (!connection.IsOpen() || !ConnectTo(connection.get(), &address)) return LastError();
-  return connection.Release();
+  return static_cast<Result>(connection.Release());
 }
 
 // (fd) → the error number that was pending, or 0
@@ -356,7 +211,7 @@ Result Dup(const Napi::CallbackInfo& info) {
   if (WSADuplicateSocketW(fd, GetCurrentProcessId(), &shared) != 0) return LastErrorOf(fd);
   const int any = FROM_PROTOCOL_INFO;
   Socket duplicate(WSASocketW(any, any, any, &shared, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT));
-  return duplicate.IsOpen() ? duplicate.Release() : LastError();
+  return duplicate.IsOpen() ? static_cast<Result>(duplicate.Release()) : LastError();
 }
 
 // (fd) → 0

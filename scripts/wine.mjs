@@ -15,13 +15,16 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { buildAddon, buildProgram } from "./wine/cross-build.mjs";
-import { nativePrograms, suites } from "./wine/suites.mjs";
+import { faultPrograms, nativePrograms, suites } from "./wine/suites.mjs";
 import { fetchHeaders, fetchNode, installCommands, nodeVersions } from "./wine/tools.mjs";
 import { windowsPath, Wine } from "./wine/wine.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(root, "out/wine");
+/** Suites of programs that need no Node. */
 const NATIVE = "native";
+const FAULTS = "faults";
+const known = [...suites.map(({ name }) => name), NATIVE, FAULTS];
 
 const usage = `Usage: npm run test:wine [-- [--help] [--node VERSION]… [SUITE…]]
 
@@ -30,7 +33,7 @@ a table of them. With names: only these suites.
 
   --node  ${nodeVersions.join(" or ")}; both unless said
 
-Suites: ${[...suites.map(({ name }) => name), NATIVE].join(", ")}
+Suites: ${known.join(", ")}
 
 The exit code is 1 if anything failed, and 2 if an option is wrong. What was
 printed is in out/wine/*.log; of what failed, it is printed here as well.
@@ -49,7 +52,6 @@ function options() {
     throw new UsageError(error.message);
   }
   const { values, positionals: names } = parsed;
-  const known = [...suites.map(({ name }) => name), NATIVE];
   for (const name of names) if (!known.includes(name)) throw new UsageError(`there is no suite "${name}"`);
   for (const version of values.node) {
     if (!nodeVersions.includes(version)) throw new UsageError(`there is no Node ${version} for Wine`);
@@ -84,6 +86,9 @@ async function main() {
     if (names.includes(NATIVE)) {
       for (const { name, source } of nativePrograms()) record(NATIVE, name, () => runProgram(wine, name, source));
     }
+    if (names.includes(FAULTS)) {
+      for (const { name, source } of faultPrograms()) record(FAULTS, name, () => runFault(wine, name, source));
+    }
     return report(results);
   } finally {
     wine.end();
@@ -112,6 +117,13 @@ function runProgram(wine, name, source) {
     return { failure: "it does not compile", output: error.message, seconds: 0 };
   }
   return wine.run(name, 60, program, []);
+}
+
+/** Passes if the program says that Wine has the fault. */
+function runFault(wine, name, source) {
+  const result = runProgram(wine, name, source);
+  if (result.failure === "exit code 1") return { ...result, failure: undefined };
+  return { ...result, failure: result.failure ?? "Wine no longer has this fault" };
 }
 
 /** Prints the table, and what failed; returns the exit code. */
