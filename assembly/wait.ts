@@ -26,6 +26,8 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
   const isTimed = hasTimeout && timeout != 0;
   const deadline = isTimed ? saturated(now(), timeout) : 0;
   let remaining = timeout;
+  // Timers are reported as of one moment: one whose period is short would be due again, and be two events of one wait.
+  let hasExpired = false;
 
   while (true) {
     flush(poller, buffer);
@@ -38,7 +40,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
       if (!isLimited || left < limit) limit = left;
       isLimited = true;
       // Where there is not room for all, timers and descriptors have it first in turn.
-      if (poller.waits & 1) expire(poller, buffer, time);
+      if (poller.waits & 1 && !hasExpired) hasExpired = expire(poller, buffer, time);
     }
     const room = min(buffer.capacity - buffer.count, kernel.BATCH);
     // Without another wait what is staged would be left behind.
@@ -61,7 +63,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
 
     const isFull = kernel.isFull;
     report(poller, buffer);
-    if (poller.timers.armed > 0) expire(poller, buffer, now());
+    if (poller.timers.armed > 0 && !hasExpired) hasExpired = expire(poller, buffer, now());
     if (buffer.count > 0) return concluded(poller, buffer, OK);
     // The notification may have taken the only room.
     if (poller.woken && !isFull && !poller.unruly) return concluded(poller, buffer, OK);
@@ -86,13 +88,15 @@ function until(moment: u64, time: u64): u64 {
   return time < moment ? moment - time : 0;
 }
 
-/** Reports timers that are due, while there is room. */
-function expire(poller: Poller, buffer: EventBuffer, time: u64): void {
+/** Reports timers that are due, while there is room. Answers whether there were any. */
+function expire(poller: Poller, buffer: EventBuffer, time: u64): bool {
   const timers = poller.timers;
+  const before = buffer.count;
   while (timers.armed > 0 && timers.nextDue <= time && buffer.count < buffer.capacity) {
     const expirations = timers.fire(time);
     buffer.end = writeEvent(buffer.end, firedKey, TIMER, expirations);
   }
+  return buffer.count != before;
 }
 
 // ---- Before the kernel waits -----------------------------------------------------------------------------------------

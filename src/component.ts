@@ -63,7 +63,7 @@ export class Instance {
   /** Nanoseconds; below 0 is for ever. Returns a count, or below 0 the complement of where its failed result lies. */
   readonly wait: (poller: number, events: number, timeout: number) => number;
   readonly notify: (poller: number) => number;
-  /** Nanoseconds; a period of 0 is none. */
+  /** Nanoseconds, below 0 for a moment that has passed; a period of 0 is none. */
   readonly addTimer: (poller: number, low: number, high: number, delay: number, period: number) => number;
   /** A period below 0 keeps the one that there is. */
   readonly modifyTimer: (poller: number, low: number, high: number, delay: number, period: number) => number;

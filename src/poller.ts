@@ -30,11 +30,14 @@ export interface WaitOptions {
   readonly deadline?: number;
 }
 
-/** When a timer is due: milliseconds from now, or a deadline in milliseconds of {@link Poller.now}. */
+/**
+ * When a timer is due: milliseconds from now, or a deadline in milliseconds of {@link Poller.now}. One that has passed is
+ * due at once; a timer that repeats counts its periods from there.
+ */
 export type When =
   | number
   | {
-      /** Milliseconds, with fractions. Due at once if that has passed. */
+      /** Milliseconds, with fractions. */
       readonly deadline: number;
     };
 
@@ -451,12 +454,13 @@ export class Poller implements Disposable {
     return deadline === Infinity ? FOR_EVER : nanosecondsOf("options.deadline", Math.max(0, deadline - this.now()));
   }
 
-  /** Nanoseconds until a timer is due. */
+  /** Nanoseconds until a timer is due; below 0 since it was, from where one that repeats has its beat. */
   #delayOf(when: When): number {
     if (typeof when !== "object" || when === null) return nanosecondsOf("when", when);
     const { deadline } = when;
     checkDeadline("when.deadline", deadline);
-    return nanosecondsOf("when.deadline", Math.max(0, deadline - this.now()));
+    const left = deadline - this.now();
+    return left < 0 ? -nanosecondsOf("when.deadline", -left) : nanosecondsOf("when.deadline", left);
   }
 
   /** The instance, if a call can be made. */

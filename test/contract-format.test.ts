@@ -1,6 +1,6 @@
 /** A mistake in the contract's data must be refused: read over, it would make a scenario weaker. */
 import assert from "node:assert/strict";
-import { checkScenarios } from "./contract/format.js";
+import { checkLacks, checkScenarios } from "./contract/format.js";
 import { stepsOn } from "./contract/scenarios.js";
 
 const wait = { do: "wait", timeout: 10, expect: [] };
@@ -48,12 +48,24 @@ describe("the contract's format", () => {
     ["a missing field", { do: "add", fd: "a", key: 1 }, /\(add\)\.interest/],
     ["an unknown interest", { do: "add", fd: "a", key: 1, interest: ["read"] }, /"read" is none of/],
     ["an unknown mode", { do: "add", fd: "a", key: 1, interest: [], mode: "once" }, /"once" is none of/],
-    ["a wait without a timeout", { do: "wait", expect: [] }, /\(wait\)\.timeout/],
+    ["a wait without an end", { do: "wait", expect: [] }, /exactly one of timeout, deadline/],
     ["a wait that expects nothing", { do: "wait", timeout: 10 }, /exactly one of expect, from, error, woken/],
     ["a wait that expects two things", { ...wait, woken: true }, /exactly one of expect, from, error, woken/],
+    ["a wait with two ends", { ...wait, deadline: { of: "start" } }, /exactly one of timeout, deadline/],
     ["a wait for ever without events", { do: "wait", timeout: null, expect: [] }, /could not return/],
     ["a count without a pool", { ...wait, count: 1 }, /count and again belong to from/],
     ["an unknown bit", { ...wait, expect: [{ key: 1, is: ["hup"] }] }, /"hup" is none of/],
+    ["a timer's event with a bit", { ...wait, expect: [{ ...event, expirations: 1 }] }, /unknown field is/],
+    ["a timer that has not expired", { ...wait, expect: [{ key: 1, expirations: 0 }] }, /is not a count from 1 on/],
+    ["a beat without a moment", { ...wait, expect: [{ key: 1, expirations: 1, every: 5 }] }, /not say until when/],
+    ["a timer that is never due", { do: "addTimer", key: 1 }, /exactly one of after, deadline/],
+    [
+      "a timer that is due twice",
+      { do: "modifyTimer", key: 1, after: 1, deadline: { of: "a" } },
+      /exactly one of after/,
+    ],
+    ["a moment of nothing", { do: "addTimer", key: 1, deadline: { plus: 1 } }, /deadline\.of/],
+    ["a notify of two", { do: "notify", poller: "a", notifier: "b" }, /at most one of poller, notifier/],
     ["an event without a bit", { ...wait, expect: [{ key: 1, is: [] }] }, /expect\[0\]\.is: is empty/],
     ["an unknown field of an event", { ...wait, expect: [{ ...event, readable: true }] }, /unknown field readable/],
     ["a bit that must and may be set", { ...wait, expect: [{ ...event, may: ["readable"] }] }, /is in may/],
@@ -94,16 +106,16 @@ describe("a kernel's differences", () => {
     const differences = [{ kernels: ["kqueue"], reason: "It tells more", replace: { quiet: other } }];
     const [checked] = checkScenarios([{ ...scenario(labelled, wait), differences }], "file.json");
     assert.ok(checked);
-    assert.deepEqual(stepsOn("kqueue", checked), [other, wait]);
-    assert.deepEqual(stepsOn("epoll", checked), [labelled, wait]);
+    assert.deepEqual(stepsOn({ kernel: "kqueue" }, checked), [other, wait]);
+    assert.deepEqual(stepsOn({ kernel: "epoll" }, checked), [labelled, wait]);
   });
 
   it("leave a scenario out on that kernel alone", () => {
     const differences = [{ kernels: ["iocp"], reason: "It cannot", leftOut: true }];
     const [checked] = checkScenarios([{ ...scenario(wait), differences }], "file.json");
     assert.ok(checked);
-    assert.deepEqual(stepsOn("iocp", checked), { leftOut: "It cannot" });
-    assert.deepEqual(stepsOn("epoll", checked), [wait]);
+    assert.deepEqual(stepsOn({ kernel: "iocp" }, checked), { leftOut: "It cannot" });
+    assert.deepEqual(stepsOn({ kernel: "epoll" }, checked), [wait]);
   });
 
   const mistakes: readonly [what: string, difference: unknown, message: RegExp][] = [
@@ -121,6 +133,30 @@ describe("a kernel's differences", () => {
 
   it("are needed for a label", () => {
     assert.match(refused([scenario(labelled)]), /the label quiet is of no use/);
+  });
+});
+
+describe("what a kernel lacks", () => {
+  const lacks = { epoll: {}, kqueue: { eventfd: "It is Linux's" }, iocp: { "dup.onto": "No number can be chosen" } };
+
+  it("is a step or a field of one, with a reason", () => {
+    assert.deepEqual(checkLacks(lacks, "file.json"), lacks);
+    for (const wrong of ["sleep", "dup.under", "dup.onto.more", ""]) {
+      assert.throws(() => checkLacks({ ...lacks, iocp: { [wrong]: "No" } }, "file.json"), /is no step/);
+    }
+    assert.throws(() => checkLacks({ ...lacks, iocp: { dup: "" } }, "file.json"), /is not text/);
+    assert.throws(() => checkLacks({ ...lacks, iocp: undefined }, "file.json"), /file\.json\.iocp/);
+  });
+
+  it("leaves out what cannot be carried out, there alone", () => {
+    const steps = [repeat({ do: "dup", fd: "a", as: "b", onto: "c" }), wait];
+    const [checked] = checkScenarios([scenario(...steps)], "file.json");
+    assert.ok(checked);
+    assert.deepEqual(stepsOn({ kernel: "epoll" }, checked), steps);
+    const without = (field: string): unknown => stepsOn({ kernel: "epoll", lacks: { [field]: "No" } }, checked);
+    assert.deepEqual(without("dup.onto"), { leftOut: "No" });
+    assert.deepEqual(without("dup"), { leftOut: "No" });
+    assert.deepEqual(without("close"), steps);
   });
 });
 

@@ -57,16 +57,24 @@ function whole(nanoseconds: f64): u64 {
   return nanoseconds < 18446744073709551616.0 ? <u64>nanoseconds : u64.MAX_VALUE;
 }
 
-/** `poller.add-timer`, after so many nanoseconds. Answers 0, or where its failed result lies. */
-export function numbersAddTimer(poller: Poller, low: u32, high: u32, delay: f64, period: f64): usize {
-  return failure(poller.timers.add(joined(low, high), saturated(now(), whole(delay)), whole(period)));
+/** The moment so many nanoseconds from now, or before now if there are fewer than 0. */
+function moment(delay: f64): u64 {
+  const time = now();
+  if (delay >= 0) return saturated(time, whole(delay));
+  const ago = whole(-delay);
+  return ago < time ? time - ago : 0;
 }
 
-/** `poller.modify-timer`; a period below 0 is none. Answers 0, or where its failed result lies. */
+/** `poller.add-timer`, after so many nanoseconds, fewer than 0 for a moment that has passed. Answers 0, or where its failed result lies. */
+export function numbersAddTimer(poller: Poller, low: u32, high: u32, delay: f64, period: f64): usize {
+  return failure(poller.timers.add(joined(low, high), moment(delay), whole(period)));
+}
+
+/** `poller.modify-timer`, as `numbersAddTimer`; a period below 0 is none. Answers 0, or where its failed result lies. */
 export function numbersModifyTimer(poller: Poller, low: u32, high: u32, delay: f64, period: f64): usize {
   const key = joined(low, high);
   const kept = period < 0 ? poller.timers.periodOf(key) : whole(period);
-  return failure(poller.timers.modify(key, saturated(now(), whole(delay)), kept));
+  return failure(poller.timers.modify(key, moment(delay), kept));
 }
 
 /** `poller.delete-timer`. Answers 0, or where its failed result lies. */

@@ -4,7 +4,7 @@
  * The runner knows no more of a kernel than this, so that a further one is a further world and nothing else.
  */
 import type { Poller } from "lio-poller";
-import type { KernelName } from "./format.js";
+import type { KernelName, Lacks } from "./format.js";
 
 /** The part of `lio-poller/io` that scenarios use, and `regular`. */
 export interface WorldIo {
@@ -30,7 +30,13 @@ export interface World {
   /** The clock that waits are measured by, in nanoseconds. */
   now(): bigint;
 
+  /** Lets so many milliseconds pass, at least; on a virtual clock, exactly. */
+  pass(milliseconds: number): void;
+
   createPoller(): Poller;
+
+  /** What ends a wait of the poller by its notifier's name alone, also when the poller is closed. */
+  notifier(poller: Poller): () => void;
 
   /** How many system calls a poller has made so far. */
   calls(poller: Poller): number;
@@ -46,5 +52,7 @@ export interface World {
 export interface Column {
   readonly name: string;
   readonly kernel: KernelName;
+  /** What its worlds cannot do though the kernel's systems can. */
+  readonly lacks?: Lacks;
   open(): World;
 }

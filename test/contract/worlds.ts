@@ -2,9 +2,10 @@
 import { mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Poller } from "lio-poller";
+import { type Kernel, notify, Poller } from "lio-poller";
 import * as io from "lio-poller/io";
 import { SimulatedEpoll } from "lio-poller/sim";
+import type { Lacks } from "./format.js";
 import type { Column, World } from "./world.js";
 import type { Watchdog } from "./watchdog.js";
 
@@ -12,7 +13,12 @@ import type { Watchdog } from "./watchdog.js";
 export function columns(watchdog: Watchdog): readonly Column[] {
   return [
     { name: "epoll", kernel: "epoll", open: () => openReal(watchdog) },
-    { name: "simulated epoll", kernel: "epoll", open: () => openSimulated(watchdog) },
+    {
+      name: "simulated epoll",
+      kernel: "epoll",
+      lacks: simulatedLacks,
+      open: () => openSimulated(watchdog),
+    },
   ];
 }
 
@@ -24,7 +30,12 @@ function openReal(watchdog: Watchdog): World {
     io: { ...io, regular: openRegular },
     virtualTime: false,
     now: () => process.hrtime.bigint(),
+    pass,
     createPoller: () => new Poller(),
+    notifier: (poller) => {
+      const notifier = poller.notifier();
+      return () => notify(notifier);
+    },
     calls(poller) {
       const { kernelWaits, changes, rebuilds } = poller.stats();
       // A rebuild creates one epoll and closes another.
@@ -35,13 +46,23 @@ function openReal(watchdog: Watchdog): World {
   };
 }
 
-function openSimulated(watchdog: Watchdog): World {
+export const simulatedLacks: Lacks = {
+  notifier: "a simulated kernel belongs to one thread, so its pollers have no notifiers",
+};
+
+/** @param around puts another kernel around the simulated one, on which the pollers are */
+export function openSimulated(watchdog: Watchdog, around = (simulated: SimulatedEpoll): Kernel => simulated): World {
   const simulated = new SimulatedEpoll();
+  const kernel = around(simulated);
   return {
     io: simulated.io,
     virtualTime: true,
     now: () => simulated.clock.now(),
-    createPoller: () => new Poller({ kernel: simulated }),
+    pass: (milliseconds) => simulated.clock.advance(milliseconds),
+    createPoller: () => new Poller({ kernel }),
+    notifier: () => {
+      throw new Error("the column says that there are none");
+    },
     calls: () => Object.values(simulated.calls).reduce((sum, count) => sum + count, 0),
     blocking: (what) => watchdog.watch(what),
     leaks: () => [
@@ -49,6 +70,15 @@ function openSimulated(watchdog: Watchdog): World {
       ...(simulated.descriptors === 0 ? [] : [`${simulated.descriptors} descriptors`]),
     ],
   };
+}
+
+/** Blocks this thread. */
+function pass(milliseconds: number): void {
+  const end = process.hrtime.bigint() + BigInt(Math.ceil(milliseconds * 1e6));
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
+  for (let left = end - process.hrtime.bigint(); left > 0n; left = end - process.hrtime.bigint()) {
+    Atomics.wait(nobody, 0, 0, Number(left) / 1e6);
+  }
 }
 
 function openRegular(): number {
