@@ -4,6 +4,7 @@
  * {@link Filtered}, or as both.
  */
 import { namedError } from "../errors.js";
+import type { Particulars } from "./kqueue-flavours.js";
 import type { Refusal } from "./refusals.js";
 
 /**
@@ -16,6 +17,9 @@ export const OUT = 0x4;
 export const ERR = 0x8;
 export const HUP = 0x10;
 export const RDHUP = 0x2000;
+
+/** Said to a watcher with other bits: what it reports next is the last that it will report. */
+export const LAST = 0x4000_0000;
 
 /** What `read` and `write` return where the system call would say EAGAIN. */
 export const WOULD_BLOCK = -1;
@@ -59,7 +63,7 @@ export interface Condition {
 /** What kqueue asks of a file. */
 export interface Filtered {
   /** Whether a knote of this filter can be attached now. Returns why not, or nothing. */
-  attach(filter: Filter): Refusal | undefined;
+  attach(filter: Filter, particulars: Particulars): Refusal | undefined;
 
   /** What the filter finds now, whoever asks. */
   evaluate(filter: Filter): Condition;

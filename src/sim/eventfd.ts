@@ -13,6 +13,7 @@ import {
   type Polled,
   WOULD_BLOCK,
 } from "./description.js";
+import type { Particulars } from "./kqueue-flavours.js";
 import type { Refusal } from "./refusals.js";
 
 const SIZE = 8;
@@ -32,8 +33,8 @@ class EventFd extends Description implements Polled, Filtered {
     return (this.#count > 0n ? IN : 0) | (this.#count < MAXIMUM ? OUT : 0);
   }
 
-  attach(filter: Filter): Refusal | undefined {
-    return filter === "except" ? "invalid-argument" : undefined;
+  attach(filter: Filter, { exceptOnOthers }: Particulars): Refusal | undefined {
+    return filter === "except" ? exceptOnOthers : undefined;
   }
 
   /** "EVFILT_READ … Eventfds" and "EVFILT_WRITE … For eventfds" in FreeBSD's kqueue(2). */

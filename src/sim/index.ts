@@ -8,3 +8,5 @@ export { VirtualClock } from "./clock.js";
 export { WOULD_BLOCK } from "./description.js";
 export { SimulatedEpoll, type SystemCalls } from "./epoll.js";
 export type { SimulatedIo } from "./files.js";
+export { SimulatedKqueue, type KqueueSystemCalls, type SimulatedKqueueOptions } from "./kqueue.js";
+export type { KqueueFlavour } from "./kqueue-flavours.js";

@@ -1,5 +1,6 @@
 /** A regular file that is new and empty. Nobody can seek in it, so its reader is always at its end. */
 import { type Condition, Description, type Filter, type Filtered, IN, OUT, type Polled } from "./description.js";
+import type { Particulars } from "./kqueue-flavours.js";
 import type { Refusal } from "./refusals.js";
 
 class RegularFile extends Description implements Polled, Filtered {
@@ -10,8 +11,8 @@ class RegularFile extends Description implements Polled, Filtered {
     return IN | OUT;
   }
 
-  attach(filter: Filter): Refusal | undefined {
-    return filter === "except" ? "invalid-argument" : undefined;
+  attach(filter: Filter, { exceptOnOthers }: Particulars): Refusal | undefined {
+    return filter === "except" ? exceptOnOthers : undefined;
   }
 
   /**

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Kernel, notify, Poller } from "lio-poller";
 import * as io from "lio-poller/io";
-import { SimulatedEpoll } from "lio-poller/sim";
+import { type KqueueFlavour, SimulatedEpoll, SimulatedKqueue } from "lio-poller/sim";
 import type { Lacks } from "./format.js";
 import type { Column, World } from "./world.js";
 import type { Watchdog } from "./watchdog.js";
@@ -19,8 +19,16 @@ export function columns(watchdog: Watchdog): readonly Column[] {
       lacks: simulatedLacks,
       open: () => openSimulated(watchdog),
     },
+    ...flavours.map((flavour): Column => ({
+      name: `simulated kqueue, ${flavour}`,
+      kernel: "kqueue",
+      lacks: simulatedLacks,
+      open: () => openOn(watchdog, new SimulatedKqueue({ flavour })),
+    })),
   ];
 }
+
+export const flavours: readonly KqueueFlavour[] = ["freebsd", "netbsd", "openbsd", "dragonfly", "macos"];
 
 function openReal(watchdog: Watchdog): World {
   // What the first poller of a process opens for all of them, such as the component, is no leak.
@@ -53,7 +61,10 @@ export const simulatedLacks: Lacks = {
 /** @param around puts another kernel around the simulated one, on which the pollers are */
 export function openSimulated(watchdog: Watchdog, around = (simulated: SimulatedEpoll): Kernel => simulated): World {
   const simulated = new SimulatedEpoll();
-  const kernel = around(simulated);
+  return openOn(watchdog, simulated, around(simulated));
+}
+
+function openOn(watchdog: Watchdog, simulated: SimulatedEpoll | SimulatedKqueue, kernel: Kernel = simulated): World {
   return {
     io: simulated.io,
     virtualTime: true,
@@ -63,10 +74,10 @@ export function openSimulated(watchdog: Watchdog, around = (simulated: Simulated
     notifier: () => {
       throw new Error("the column says that there are none");
     },
-    calls: () => Object.values(simulated.calls).reduce((sum, count) => sum + count, 0),
+    calls: () => Object.values(simulated.calls).reduce((sum: number, count: number) => sum + count, 0),
     blocking: (what) => watchdog.watch(what),
     leaks: () => [
-      ...(simulated.instances === 0 ? [] : [`${simulated.instances} epoll instances`]),
+      ...(simulated.instances === 0 ? [] : [`${simulated.instances} ${simulated.name} instances`]),
       ...(simulated.descriptors === 0 ? [] : [`${simulated.descriptors} descriptors`]),
     ],
   };
