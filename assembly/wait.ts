@@ -27,7 +27,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
   const deadline = isTimed ? saturated(now(), timeout) : 0;
   let remaining = timeout;
   // Timers are reported as of one moment: one whose period is short would be due again, and be two events of one wait.
-  let hasExpired = false;
+  let hasExpired: bool = false;
 
   while (true) {
     flush(poller, buffer);

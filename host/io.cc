@@ -78,6 +78,11 @@ auto Uninterrupted(Call call) {
   return Verdict(result);
 }
 
+// send(2) that does not raise SIGPIPE.
+ssize_t Send(int fd, const uint8_t* bytes, size_t length, int flags) {
+  return Uninterrupted([&] { return send(fd, bytes, length, flags | MSG_NOSIGNAL); });
+}
+
 // A descriptor that closes with its scope, unless it is released.
 class Descriptor {
  public:
@@ -294,6 +299,25 @@ int PendingError(const Napi::CallbackInfo& info) {
   return pending;
 }
 
+// (fd, byte) → 1
+int SendUrgent(const Napi::CallbackInfo& info) {
+  int fd, value;
+  if (!GetInt(info, 0, &fd) || !GetInt(info, 1, &value) || value < 0 || value > UINT8_MAX) return -EINVAL;
+  const uint8_t byte = static_cast<uint8_t>(value);
+  return static_cast<int>(Send(fd, &byte, sizeof(byte), MSG_OOB));
+}
+
+// (fd) → the byte
+int ReceiveUrgent(const Napi::CallbackInfo& info) {
+  int fd;
+  uint8_t byte;
+  if (!GetInt(info, 0, &fd)) return -EINVAL;
+  const ssize_t count = Uninterrupted([&] { return recv(fd, &byte, sizeof(byte), MSG_OOB); });
+  if (count < 0) return static_cast<int>(count);
+  // Where the connection has ended, some systems return nothing where others say that there is none.
+  return count == 0 ? -EINVAL : byte;
+}
+
 // (fd, how) → 0, where `how` is 0 for reading, 1 for writing, 2 for both
 int Shutdown(const Napi::CallbackInfo& info) {
   constexpr int kHow[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
@@ -408,7 +432,7 @@ ssize_t WriteHoldingSigpipe(const Transfer& transfer) {
 // (RWF_NOSIGNAL), hence the look at the disposition, which costs less than masking every time. To ask which of the two
 // a descriptor is would cost a socket a second system call; to try costs only the others one.
 ssize_t WriteWithoutSigpipe(const Transfer& transfer) {
-  const ssize_t sent = Uninterrupted([&] { return send(transfer.fd, transfer.bytes, transfer.length, MSG_NOSIGNAL); });
+  const ssize_t sent = Send(transfer.fd, transfer.bytes, transfer.length, 0);
   if (sent != -ENOTSOCK) return sent;
 
   struct sigaction disposition;
@@ -454,6 +478,8 @@ Napi::Object Io(Napi::Env env) {
   Define<Accept>(io, "accept");
   Define<Connect>(io, "connect");
   Define<PendingError>(io, "pendingError");
+  Define<SendUrgent>(io, "sendUrgent");
+  Define<ReceiveUrgent>(io, "receiveUrgent");
   Define<Shutdown>(io, "shutdown");
   Define<SetNonBlocking>(io, "setNonBlocking");
   Define<Dup>(io, "dup");

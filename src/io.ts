@@ -185,6 +185,33 @@ export function write(fd: number, buffer: Uint8Array, offset?: number, length?: 
 }
 
 /**
+ * Sends one byte as urgent data, which its receiver's {@link Interest.PRIORITY} reports: send(2) with `MSG_OOB`. TCP
+ * keeps one urgent byte at a time. Never raises SIGPIPE.
+ *
+ * @param byte 0 to 255.
+ * @returns 1, or `WOULD_BLOCK`.
+ * @throws {PollerError} `EBADF`, `ENOTSOCK`, `EPIPE`, `ECONNRESET`, `ENOTCONN`; `ENOTSUP` if this kind of socket has no
+ *   urgent data, as Unix ones have none but on newer Linux.
+ */
+export function sendUrgent(fd: number, byte: number): number {
+  checkFd(fd, "sendUrgent");
+  checkInteger("byte", byte, 0, 255);
+  return succeedOrWouldBlock(io.sendUrgent(fd, byte), "sendUrgent");
+}
+
+/**
+ * Takes the urgent byte, wherever in the stream it is: recv(2) with `MSG_OOB`. Never blocks. Whoever reads past its place
+ * instead has passed it over.
+ *
+ * @returns The byte, or `WOULD_BLOCK` if it is announced and has not arrived.
+ * @throws {PollerError} `EBADF`, `ENOTSOCK`; `EINVAL` if there is none; `ENOTCONN`; `ENOTSUP` as {@link sendUrgent}.
+ */
+export function receiveUrgent(fd: number): number {
+  checkFd(fd, "receiveUrgent");
+  return succeedOrWouldBlock(io.receiveUrgent(fd), "receiveUrgent");
+}
+
+/**
  * Ends one direction of a connection, or both, without closing the descriptor: shutdown(2).
  *
  * @throws {PollerError} `EBADF`, `ENOTSOCK`, `ENOTCONN`.

@@ -1,7 +1,7 @@
 /** A mistake in the contract's data must be refused: read over, it would make a scenario weaker. */
 import assert from "node:assert/strict";
-import { checkLacks, checkScenarios } from "./contract/format.js";
-import { stepsOn } from "./contract/scenarios.js";
+import { checkKernels, checkScenarios, type Step, type Untold } from "./contract/format.js";
+import { stepsOn, withoutUntold } from "./contract/scenarios.js";
 
 const wait = { do: "wait", timeout: 10, expect: [] };
 const event = { key: 1, is: ["readable"] };
@@ -75,6 +75,7 @@ describe("the contract's format", () => {
     ["an error by its number", { do: "delete", fd: 9, error: "9" }, /an error's name/],
     ["a write of nothing", { do: "write", fd: "a" }, /exactly one of text, counter, fill/],
     ["a read that expects nothing", { do: "read", fd: "a" }, /exactly one of text, count, drain/],
+    ["more than one urgent byte", { do: "sendUrgent", fd: "a", text: "no" }, /is not one ASCII character/],
     ["one name for a pair", { do: "pipe", as: ["a"] }, /is not a pair/],
     ["nested repeats", repeat(repeat(wait)), /repeats cannot be nested/],
     ["a mistake in a repeated step", repeat({ do: "sleep" }), /\(repeat\)\.steps\[0\]\.do/],
@@ -136,16 +137,26 @@ describe("a kernel's differences", () => {
   });
 });
 
-describe("what a kernel lacks", () => {
-  const lacks = { epoll: {}, kqueue: { eventfd: "It is Linux's" }, iocp: { "dup.onto": "No number can be chosen" } };
+describe("what is known of a kernel", () => {
+  const silent = { bit: "hangUp", unless: "writable", reason: "It says so when written" };
+  const facts = {
+    epoll: { lacks: {}, untold: [] },
+    kqueue: { lacks: { eventfd: "It is Linux's" }, untold: [silent] },
+    iocp: { lacks: { "dup.onto": "No number can be chosen" }, untold: [] },
+  };
 
-  it("is a step or a field of one, with a reason", () => {
-    assert.deepEqual(checkLacks(lacks, "file.json"), lacks);
+  it("is what it lacks and what it does not tell, with a reason", () => {
+    assert.deepEqual(checkKernels(facts, "file.json"), facts);
+    const refuses = (iocp: unknown, message: RegExp): void => {
+      assert.throws(() => checkKernels({ ...facts, iocp }, "file.json"), message);
+    };
     for (const wrong of ["sleep", "dup.under", "dup.onto.more", ""]) {
-      assert.throws(() => checkLacks({ ...lacks, iocp: { [wrong]: "No" } }, "file.json"), /is no step/);
+      refuses({ lacks: { [wrong]: "No" }, untold: [] }, /is no step/);
     }
-    assert.throws(() => checkLacks({ ...lacks, iocp: { dup: "" } }, "file.json"), /is not text/);
-    assert.throws(() => checkLacks({ ...lacks, iocp: undefined }, "file.json"), /file\.json\.iocp/);
+    refuses({ lacks: { dup: "" }, untold: [] }, /is not text/);
+    refuses({ lacks: {}, untold: [{ bit: "hup", reason: "No" }] }, /"hup" is none of/);
+    refuses({ lacks: {}, untold: [{ bit: "hangUp" }] }, /reason/);
+    refuses(undefined, /file\.json\.iocp/);
   });
 
   it("leaves out what cannot be carried out, there alone", () => {
@@ -157,6 +168,22 @@ describe("what a kernel lacks", () => {
     assert.deepEqual(without("dup.onto"), { leftOut: "No" });
     assert.deepEqual(without("dup"), { leftOut: "No" });
     assert.deepEqual(without("close"), steps);
+  });
+
+  it("makes the contract silent about what it does not tell, and about nothing else", () => {
+    const expecting = (...expect: unknown[]): Step => ({ do: "wait", timeout: 0, expect }) as Step;
+    const untold = [silent as Untold];
+    const reading = { key: 1, is: ["readable", "hangUp"] };
+    const writing = { key: 1, is: ["writable", "hangUp"] };
+    const timer = { key: 1, expirations: 1 };
+    const loose = { key: 1, is: ["readable"], may: ["hangUp"] };
+    assert.deepEqual(withoutUntold(expecting(reading, writing, timer), untold), expecting(loose, writing, timer));
+    const within = (events: unknown[]): Step => repeat({ do: "pool", as: "a", events }) as Step;
+    assert.deepEqual(withoutUntold(within([reading]), untold), within([loose]));
+    const [checked] = checkScenarios([scenario(expecting(reading))], "file.json");
+    assert.ok(checked);
+    assert.deepEqual(stepsOn({ kernel: "epoll" }, checked), [expecting(reading)]);
+    assert.deepEqual(stepsOn({ kernel: "kqueue" }, checked), [expecting(loose)]);
   });
 });
 

@@ -118,9 +118,17 @@ describe("the contract's runner", () => {
     fails([pair, { do: "read", fd: "watched", count: 5 }], /bytes read/);
   });
 
+  it("fails on another urgent byte, or none", () => {
+    const tcp: Step = { do: "tcp", as: ["watched", "peer"] };
+    const receive: Step = { do: "receiveUrgent", fd: "watched", text: "!" };
+    fails([tcp, { do: "sendUrgent", fd: "peer", text: "?" }, receive], /the urgent byte/);
+    fails([tcp, receive], /EINVAL/);
+  });
+
   it("fails on names that no step has given", () => {
     fails([{ do: "close", fd: "nothing" }], /no step has opened nothing/);
     fails([{ do: "registrations", poller: "nobody", expect: 0 }], /no step has made the poller nobody/);
+    fails([{ do: "connect", to: "nowhere", as: "client" }], /no step has had nowhere listen/);
     fails([{ do: "drained", pool: "dry" }], /no step has made the pool dry/);
     fails([{ do: "notify", notifier: "bell" }], /no step has asked for the notifier bell/);
     fails([{ do: "addTimer", key: 1, deadline: { of: "noon" } }], /no step has named the moment noon/);

@@ -56,6 +56,8 @@ export interface Condition {
   readonly active: boolean;
   /** EV_EOF. */
   readonly end: boolean;
+  /** The socket's error: `fflags`. Only with `end`. */
+  readonly error?: Refusal | undefined;
   /** How much can be read or written: `data`. */
   readonly amount: bigint;
 }
@@ -86,6 +88,16 @@ export abstract class Description {
   /** Ends one direction or both, of a socket. Anything else is ENOTSOCK. */
   shutdown(_how: "read" | "write" | "both"): void {
     throw namedError("ENOTSOCK", "shutdown");
+  }
+
+  /** Sends a byte out of band, on a stream socket: 1, or {@link WOULD_BLOCK}. */
+  sendUrgent(_byte: number): number {
+    throw namedError("ENOTSOCK", "sendUrgent");
+  }
+
+  /** Takes the byte that came out of band. */
+  receiveUrgent(): number {
+    throw namedError("ENOTSOCK", "receiveUrgent");
   }
 
   /** What the other end learns when this one is gone. */

@@ -18,6 +18,7 @@ import { createPipe } from "./pipe.js";
 import type { Refusal } from "./refusals.js";
 import { createRegularFile } from "./regular.js";
 import { createSocketPair } from "./socket.js";
+import { createTcpPair } from "./tcp.js";
 import { pass, waitFor } from "./waiting.js";
 
 /** One wait returns no more, whatever the capacity. */
@@ -29,6 +30,7 @@ const ONE = new Uint8Array(BigUint64Array.of(1n).buffer);
 const files: Files<PolledFile> = {
   pipe: createPipe,
   socketpair: createSocketPair,
+  tcpPair: createTcpPair,
   eventfd: createEventFd,
   regular: createRegularFile,
 };

@@ -3,9 +3,20 @@
  * all of which descend from FreeBSD's: what happens to a file runs the filters of the knotes on it, those that find
  * something are queued, and the filter is run again when the event is taken.
  */
-import { type Description, type Filter, type Filtered, IN, LAST, OUT, PRI, type Watcher } from "./description.js";
+import {
+  type Condition,
+  type Description,
+  type Filter,
+  type Filtered,
+  IN,
+  LAST,
+  OUT,
+  PRI,
+  type Watcher,
+} from "./description.js";
 import type { Descriptors } from "./descriptors.js";
 import type { Particulars } from "./kqueue-flavours.js";
+import type { ErrorCode } from "./lowering.js";
 import type { Refusal } from "./refusals.js";
 
 /** A file that kqueue can watch. */
@@ -29,6 +40,7 @@ export interface KqueueEvent {
   readonly generation: number;
   readonly filter: FilterName;
   readonly end: boolean;
+  readonly error: ErrorCode | undefined;
   readonly amount: bigint;
 }
 
@@ -36,7 +48,7 @@ export interface KqueueEvent {
 const HINTS: Readonly<Record<Filter, number>> = { read: IN, write: OUT, except: PRI };
 
 /** What the knote of a notifier finds, which is in the queue only when it was notified. */
-const NOTIFIED = { active: true, end: false, amount: 0n };
+const NOTIFIED: Condition = { active: true, end: false, amount: 0n };
 
 /** A knote: what one filter watches. */
 class Knote implements Watcher {
@@ -63,7 +75,7 @@ class Knote implements Watcher {
     file?.watch(this);
   }
 
-  evaluate() {
+  evaluate(): Condition {
     return this.filter === "user" || this.#file === undefined ? NOTIFIED : this.#file.evaluate(this.filter);
   }
 
@@ -169,12 +181,13 @@ export class KqueueInstance {
       // It stays active: when it is enabled it is queued again.
       if (knote.isDisabled) continue;
 
-      const { active, end, amount } = knote.evaluate();
+      const { active, end, error, amount } = knote.evaluate();
       if (!active) {
         knote.isActive = false;
         continue;
       }
-      events.push({ fd: knote.fd, generation: knote.generation, filter: knote.filter, end, amount });
+      const { fd, generation, filter } = knote;
+      events.push({ fd, generation, filter, end, error: error && { tag: error }, amount });
       this.#settle(knote);
     }
     return events.length;

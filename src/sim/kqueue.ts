@@ -3,13 +3,14 @@
  * exist only here and in time that passes only here. A model of each system's kqueue(2), and where it leaves something
  * open of its kernel's kern_event.c, sys_pipe.c, uipc_socket.c and uipc_usrreq.c.
  *
- * Not modelled: flags, filters and fields that `wit/kqueue.wit` does not name, kqueues that watch kqueues, out-of-band
- * data, errors of sockets, limits of memory, and signals.
+ * Not modelled: flags, filters and fields that `wit/kqueue.wit` does not name, kqueues that watch kqueues, limits
+ * of memory, and signals.
  */
 import { invalidValue, namedError } from "../errors.js";
 import type { Kernel, OpenKernel } from "../kernel.js";
 import { createBsdPipe } from "./bsd-pipe.js";
 import { createBsdSocketPair } from "./bsd-socket.js";
+import { createBsdTcpPair } from "./bsd-tcp.js";
 import { VirtualClock } from "./clock.js";
 import { DESCRIPTOR_LIMIT, Descriptors } from "./descriptors.js";
 import { createEventFd } from "./eventfd.js";
@@ -30,6 +31,7 @@ function filesOf(particulars: Particulars): Files<FilteredFile> {
   return {
     pipe: () => createBsdPipe(particulars),
     socketpair: () => createBsdSocketPair(particulars),
+    tcpPair: () => createBsdTcpPair(particulars),
     eventfd: (initial) => {
       if (!particulars.hasEventFds) throw namedError("ENOSYS", "eventfd", "this system has none");
       return createEventFd(initial);

@@ -8,7 +8,8 @@ export type Refusal =
   | "not-permitted"
   | "invalid-argument"
   | "not-supported"
-  | "broken-pipe";
+  | "broken-pipe"
+  | "connection-reset";
 
 /** Their discriminants. */
 export const DISCRIMINANTS: Readonly<Record<Refusal, number>> = {
@@ -19,4 +20,5 @@ export const DISCRIMINANTS: Readonly<Record<Refusal, number>> = {
   "invalid-argument": 5,
   "not-supported": 12,
   "broken-pipe": 15,
+  "connection-reset": 18,
 };

@@ -9,6 +9,7 @@ export const modes = ["oneshot", "level", "edge", "edge-oneshot"] as const;
 export const interests = ["readable", "writable", "priority"] as const;
 export const bits = ["readable", "writable", "priority", "readClosed", "hangUp", "error"] as const;
 export const kernels = ["epoll", "kqueue", "iocp"] as const;
+export const hosts = ["127.0.0.1", "::1"] as const;
 
 export type Mode = (typeof modes)[number];
 export type InterestName = (typeof interests)[number];
@@ -119,6 +120,11 @@ export interface WaitStep extends OnPoller, CanFail {
 
 export type Step =
   | ({ readonly do: "socketpair"; readonly as: readonly [string, string] } & Labelled)
+  | ({ readonly do: "tcp"; readonly as: readonly [string, string] } & Labelled)
+  | ({ readonly do: "listen"; readonly as: string; readonly host: (typeof hosts)[number] } & Labelled)
+  | ({ readonly do: "connect"; readonly to: string; readonly as: string } & Labelled)
+  | ({ readonly do: "accept"; readonly fd: string; readonly as: string } & Labelled)
+  | ({ readonly do: "pendingError"; readonly fd: string; readonly error?: string } & Labelled)
   | ({ readonly do: "pipe"; readonly as: readonly [readEnd: string, writeEnd: string] } & Labelled)
   | ({ readonly do: "eventfd"; readonly as: string } & Labelled)
   | ({ readonly do: "regular"; readonly as: string } & Labelled)
@@ -140,6 +146,8 @@ export type Step =
       readonly count?: number;
       readonly drain?: true;
     } & Labelled)
+  | ({ readonly do: "sendUrgent"; readonly fd: string; readonly text: string } & Labelled)
+  | ({ readonly do: "receiveUrgent"; readonly fd: string; readonly text: string } & Labelled)
   | ({ readonly do: "poller"; readonly as: string } & Labelled)
   | ({ readonly do: "add" } & Registers & OnPoller & CanFail)
   | ({ readonly do: "modify" } & Registers & OnPoller & CanFail)
@@ -176,6 +184,20 @@ export interface Difference {
  * Scenarios with one of them are left out.
  */
 export type Lacks = Readonly<Record<string, string>>;
+
+/** A bit about which the contract is silent on a kernel, and why. */
+export interface Untold {
+  readonly bit: Bit;
+  /** It is told all the same if the event has this one. */
+  readonly unless?: Bit;
+  readonly reason: string;
+}
+
+/** What holds for a kernel in all scenarios. */
+export interface KernelFacts {
+  readonly lacks: Lacks;
+  readonly untold: readonly Untold[];
+}
 
 export interface Scenario {
   readonly name: string;
@@ -216,19 +238,24 @@ export function checkScenarios(data: unknown, file: string): readonly Scenario[]
  *
  * @throws FormatError at the first thing that is not as README.md says
  */
-export function checkLacks(data: unknown, file: string): Readonly<Record<KernelName, Lacks>> {
-  const lacks = mapOf(text);
-  const known = record<Readonly<Record<KernelName, Lacks>>>({ epoll: lacks, kqueue: lacks, iocp: lacks })(data, file);
-  for (const [kernel, lacking] of Object.entries(known)) {
-    for (const place of Object.keys(lacking)) {
-      const [kind = "", field, ...more] = place.split(".");
-      const shape = Object.hasOwn(stepShapes, kind) ? stepShapes[kind as Step["do"]] : {};
-      const exists = Object.hasOwn(stepShapes, kind) && (field === undefined || Object.hasOwn(shape, field));
-      if (!exists || more.length > 0)
-        throw new FormatError(`${file}.${kernel}`, `${place} is no step and no field of one`);
-    }
+export function checkKernels(data: unknown, file: string): Readonly<Record<KernelName, KernelFacts>> {
+  const bit = oneOf(bits);
+  const facts = record<KernelFacts>({
+    lacks: checkLacks,
+    untold: listOf(record<Untold>({ bit, unless: optional(bit), reason: text })),
+  });
+  return record<Readonly<Record<KernelName, KernelFacts>>>({ epoll: facts, kqueue: facts, iocp: facts })(data, file);
+}
+
+function checkLacks(value: unknown, at: string): Lacks {
+  const lacks = mapOf(text)(value, at);
+  for (const place of Object.keys(lacks)) {
+    const [kind = "", field, ...more] = place.split(".");
+    const shape = Object.hasOwn(stepShapes, kind) ? stepShapes[kind as Step["do"]] : {};
+    const exists = Object.hasOwn(stepShapes, kind) && (field === undefined || Object.hasOwn(shape, field));
+    if (!exists || more.length > 0) throw new FormatError(at, `${place} is no step and no field of one`);
   }
-  return known;
+  return lacks;
 }
 
 /** Returns the value as what it must be, or throws. */
@@ -352,6 +379,7 @@ function checkWait(step: WaitStep, at: string): void {
 /** A # stands for the number of the repetition. */
 const name = pattern(/^[a-z][A-Za-z0-9#]*$/, "a name");
 const text: Check<string> = pattern(/^[^]+$/, "text");
+const character = pattern(/^[ -~]$/, "one ASCII character");
 const errorCode = pattern(/^E[A-Z0-9]+$/, "an error's name, such as EBADF");
 const count = number("a count", (value) => Number.isSafeInteger(value) && value >= 0);
 const atLeastOne = number("a count from 1 on", (value) => Number.isSafeInteger(value) && value >= 1);
@@ -377,6 +405,11 @@ const changeShapes: { readonly [K in Change["op"]]: Shape<Omit<Extract<Change, {
 };
 const stepShapes: { readonly [K in Step["do"]]: Shape<Omit<Extract<Step, { do: K }>, "do">> } = {
   socketpair: { as: pairOf(name), ...label },
+  tcp: { as: pairOf(name), ...label },
+  listen: { as: name, host: oneOf(hosts), ...label },
+  connect: { to: name, as: name, ...label },
+  accept: { fd: name, as: name, ...label },
+  pendingError: { fd: name, error: optional(errorCode), ...label },
   pipe: { as: pairOf(name), ...label },
   eventfd: { as: name, ...label },
   regular: { as: name, ...label },
@@ -398,6 +431,8 @@ const stepShapes: { readonly [K in Step["do"]]: Shape<Omit<Extract<Step, { do: K
     drain: optional(literally(true)),
     ...label,
   },
+  sendUrgent: { fd: name, text: character, ...label },
+  receiveUrgent: { fd: name, text: character, ...label },
   poller: { as: name, ...label },
   add: { ...registers, ...canFail, ...onPoller },
   modify: { ...registers, ...canFail, ...onPoller },

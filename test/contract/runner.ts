@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { Events, Interest, type Change as PollerChange, type Poller, type ReadyEvent } from "lio-poller";
+import { type Address, WOULD_BLOCK } from "lio-poller/io";
 import type {
   Change,
   Descriptor,
@@ -82,6 +83,8 @@ class Scene {
   readonly #pools = new Map<string, Pool>();
   /** Rooms are used again, as programs do, so that a wait that leaves old events behind is noticed. */
   readonly #rooms = new Map<string, Events>();
+  /** Where names listen, or listened. */
+  readonly #addresses = new Map<string, Address>();
   readonly #notifiers = new Map<string, () => void>();
   /** By the world's clock, in nanoseconds. */
   readonly #moments = new Map<string, bigint>();
@@ -132,6 +135,16 @@ class Scene {
     switch (step.do) {
       case "socketpair":
         return this.#nameAll(step.as, io.socketpair());
+      case "tcp":
+        return this.#nameAll(step.as, io.tcp());
+      case "listen":
+        return this.#listen(step);
+      case "connect":
+        return this.#name(step.as, io.connect(this.#address(step.to)));
+      case "accept":
+        return this.#name(step.as, io.accept(this.#number(step.fd)));
+      case "pendingError":
+        return assert.equal(io.pendingError(this.#number(step.fd))?.code, step.error, "the pending error");
       case "pipe":
         return this.#nameAll(step.as, io.pipe());
       case "eventfd":
@@ -148,6 +161,12 @@ class Scene {
         return this.#write(step);
       case "read":
         return this.#read(step);
+      case "sendUrgent":
+        return assert.equal(io.sendUrgent(this.#number(step.fd), step.text.charCodeAt(0)), 1, "bytes sent");
+      case "receiveUrgent": {
+        const byte = io.receiveUrgent(this.#number(step.fd));
+        return assert.equal(String.fromCharCode(byte), step.text, "the urgent byte");
+      }
       case "poller":
         this.#pollers.set(step.as, this.#world.createPoller());
         return;
@@ -201,7 +220,20 @@ class Scene {
     this.#name(names[1], fds[1]);
   }
 
+  #listen({ as, host }: Extract<Step, { do: "listen" }>): void {
+    const { io } = this.#world;
+    this.#name(as, io.listen({ host, port: 0 }));
+    this.#addresses.set(as, io.localAddress(this.#number(as)));
+  }
+
+  #address(name: string): Address {
+    const address = this.#addresses.get(name);
+    if (address === undefined) throw new ContractError(`no step has had ${name} listen`);
+    return address;
+  }
+
   #name(name: string, fd: number): void {
+    assert.notEqual(fd, WOULD_BLOCK, "there is none");
     this.#open.add(fd);
     this.#numbers.set(name, fd);
   }

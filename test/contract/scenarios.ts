@@ -2,7 +2,17 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { checkLacks, checkScenarios, type Difference, type Lacks, type Scenario, type Step } from "./format.js";
+import {
+  checkKernels,
+  checkScenarios,
+  type Difference,
+  type ExpectedEvent,
+  type ExpectedReadiness,
+  type Lacks,
+  type Scenario,
+  type Step,
+  type Untold,
+} from "./format.js";
 import type { Column } from "./world.js";
 
 /** The compiled tests lie elsewhere than the data, so the data is found from the package's root. */
@@ -10,9 +20,16 @@ const root = dirname(createRequire(import.meta.url).resolve("lio-poller/package.
 export const folder = join(root, "test", "contract");
 
 /** The files, in the order in which their scenarios are run. */
-export const files = ["lio.json", "faults.json", "modes.json", "timers.json", "notifiers.json"] as const;
+export const files = [
+  "lio.json",
+  "faults.json",
+  "modes.json",
+  "sockets.json",
+  "timers.json",
+  "notifiers.json",
+] as const;
 
-/** Tells what the systems of each kernel lack. */
+/** Tells what holds for each kernel in all scenarios. */
 export const kernelsFile = "kernels.json";
 
 /**
@@ -30,8 +47,7 @@ export function loadAll(): readonly Scenario[] {
   return files.flatMap(load);
 }
 
-/** What each kernel's systems lack. */
-const lacking = checkLacks(JSON.parse(readFileSync(join(folder, kernelsFile), "utf8")), kernelsFile);
+const kernelFacts = checkKernels(JSON.parse(readFileSync(join(folder, kernelsFile), "utf8")), kernelsFile);
 
 /** The steps that a scenario has in a column, or why it has none there. */
 export function stepsOn(
@@ -42,8 +58,31 @@ export function stepsOn(
   const leftOut = differences.find((difference) => difference.leftOut);
   if (leftOut !== undefined) return { leftOut: leftOut.reason };
   const steps = scenario.steps.map((step) => replacement(differences, step) ?? step);
-  const reason = reasonAgainst(steps, { ...lacking[kernel], ...lacks });
-  return reason === undefined ? steps : { leftOut: reason };
+  const facts = kernelFacts[kernel];
+  const reason = reasonAgainst(steps, { ...facts.lacks, ...lacks });
+  if (reason !== undefined) return { leftOut: reason };
+  return facts.untold.length === 0 ? steps : steps.map((step) => withoutUntold(step, facts.untold));
+}
+
+/** The step, silent about what the kernel does not tell. */
+export function withoutUntold(step: Step, untold: readonly Untold[]): Step {
+  const events = (all: readonly ExpectedEvent[]): readonly ExpectedEvent[] =>
+    all.map((event) => ("is" in event ? untold.reduce(withoutOne, event) : event));
+  switch (step.do) {
+    case "repeat":
+      return { ...step, steps: step.steps.map((inner) => withoutUntold(inner, untold)) };
+    case "pool":
+      return { ...step, events: events(step.events) };
+    case "wait":
+      return step.expect === undefined ? step : { ...step, expect: events(step.expect) };
+    default:
+      return step;
+  }
+}
+
+function withoutOne(event: ExpectedReadiness, { bit, unless }: Untold): ExpectedReadiness {
+  if (!event.is.includes(bit) || (unless !== undefined && event.is.includes(unless))) return event;
+  return { ...event, is: event.is.filter((other) => other !== bit), may: [...(event.may ?? []), bit] };
 }
 
 /** Why there are steps that cannot be carried out, if there are. */

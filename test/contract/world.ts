@@ -4,17 +4,24 @@
  * The runner knows no more of a kernel than this, so that a further one is a further world and nothing else.
  */
 import type { Poller } from "lio-poller";
+import type * as io from "lio-poller/io";
 import type { KernelName, Lacks } from "./format.js";
 
-/** The part of `lio-poller/io` that scenarios use, and `regular`. */
-export interface WorldIo {
+type Addresses = Pick<typeof io, "listen" | "localAddress" | "connect" | "accept" | "pendingError">;
+
+/** The part of `lio-poller/io` that scenarios use, `tcp` and `regular`. */
+export interface WorldIo extends Addresses {
   pipe(): [readEnd: number, writeEnd: number];
   socketpair(): [number, number];
+  /** Two TCP sockets that are connected to each other. */
+  tcp(): [number, number];
   eventfd(initial?: number): number;
   /** A regular file, open for reading and writing. */
   regular(): number;
   read(fd: number, buffer: Uint8Array): number;
   write(fd: number, buffer: Uint8Array): number;
+  sendUrgent(fd: number, byte: number): number;
+  receiveUrgent(fd: number): number;
   shutdown(fd: number, how: "read" | "write" | "both"): void;
   dup(fd: number, onto?: number): number;
   close(fd: number): void;

@@ -35,7 +35,7 @@ function openReal(watchdog: Watchdog): World {
   new Poller().close();
   const before = openDescriptors();
   return {
-    io: { ...io, regular: openRegular },
+    io: { ...io, tcp: openTcp, regular: openRegular },
     virtualTime: false,
     now: () => process.hrtime.bigint(),
     pass,
@@ -55,6 +55,7 @@ function openReal(watchdog: Watchdog): World {
 }
 
 export const simulatedLacks: Lacks = {
+  listen: "a simulated kernel has no addresses",
   notifier: "a simulated kernel belongs to one thread, so its pollers have no notifiers",
 };
 
@@ -66,7 +67,7 @@ export function openSimulated(watchdog: Watchdog, around = (simulated: Simulated
 
 function openOn(watchdog: Watchdog, simulated: SimulatedEpoll | SimulatedKqueue, kernel: Kernel = simulated): World {
   return {
-    io: simulated.io,
+    io: { ...io, ...simulated.io, tcp: simulated.io.tcpPair },
     virtualTime: true,
     now: () => simulated.clock.now(),
     pass: (milliseconds) => simulated.clock.advance(milliseconds),
@@ -89,6 +90,21 @@ function pass(milliseconds: number): void {
   const nobody = new Int32Array(new SharedArrayBuffer(4));
   for (let left = end - process.hrtime.bigint(); left > 0n; left = end - process.hrtime.bigint()) {
     Atomics.wait(nobody, 0, 0, Number(left) / 1e6);
+  }
+}
+
+function openTcp(): [number, number] {
+  const listener = io.listen({ host: "127.0.0.1", port: 0 });
+  try {
+    const client = io.connect(io.localAddress(listener));
+    let server = io.accept(listener);
+    while (server === io.WOULD_BLOCK) {
+      pass(1);
+      server = io.accept(listener);
+    }
+    return [server, client];
+  } finally {
+    io.close(listener);
   }
 }
 
