@@ -1,9 +1,9 @@
 /**
  * `npm run test:kqueue-emulation [-- SENTENCE]`: builds the test-only kqueue of `test/kqueue/` in each of its flavours,
  * with the address and undefined-behaviour sanitizers, and runs its own tests, or those whose sentence contains the
- * argument. Once more as a shared object in a program that has a `close` of its own, and with the thread sanitizer.
+ * argument; then with the thread sanitizer. At last checks that a shared object shadows `close` for itself alone.
  *
- * Relies on g++ and on nothing that is built before. Everything goes into `out/kqueue/`.
+ * Relies on g++ and nm, and on nothing that is built before. Everything goes into `out/kqueue/`.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
@@ -30,6 +30,7 @@ function run(command, args) {
   return status === 0;
 }
 
+/** Where the tests with the kqueue they test are, or undefined if they cannot be built. */
 function build({ name, flags }) {
   const program = join(output, name.replaceAll(/\W+/g, "-"));
   const files = ["kqueue.cc", "filters.cc", "kqueue_test.cc"].map((file) => join(sources, file));
@@ -38,11 +39,28 @@ function build({ name, flags }) {
   return run("g++", args) ? program : undefined;
 }
 
+/** What is closed in a shared object is to go through the kqueue in it, and nobody else's through that. */
+function shadowsForItselfAlone() {
+  const object = build({
+    name: "shared object",
+    flags: ["-shared", "-fPIC", "-fvisibility=hidden", "-fno-exceptions"],
+  });
+  if (object === undefined) return false;
+  const { stdout } = spawnSync("nm", ["-D", object], { encoding: "utf8" });
+  const names = new Set(stdout.split("\n").map((line) => line.split(" ").pop().replace(/@.*/, "")));
+  return names.has("kqueue_emulation_calls") && !["close", "dup2", "dup3"].some((name) => names.has(name));
+}
+
 mkdirSync(output, { recursive: true });
 let failed = false;
 for (const flavour of flavours) {
   console.log(`\n${flavour.name}`);
   const program = build(flavour);
   if (program === undefined || !run(program, process.argv.slice(2))) failed = true;
+}
+console.log("\nshared object");
+if (!shadowsForItselfAlone()) {
+  console.log("  NOT OK its symbols");
+  failed = true;
 }
 process.exitCode = failed ? 1 : 0;

@@ -80,7 +80,7 @@ namespace {
 constexpr int kBatch = 256;
 constexpr uint64_t kDoorbell = UINT64_MAX;
 constexpr uint64_t kRegistry = UINT64_MAX - 1;
-constexpr uint32_t kReadEdges = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+constexpr uint32_t kReadEdges = EPOLLIN | EPOLLPRI | EPOLLET;
 constexpr uint32_t kWriteEdges = EPOLLOUT | EPOLLET;
 constexpr uint32_t kNoEdges = EPOLLET;
 
@@ -103,7 +103,19 @@ struct Knote {
 
 enum Slot { kRead, kWrite, kExcept, kSlots };
 
-using Knotes = std::array<std::unique_ptr<Knote>, kSlots>;
+/// The knotes of one descriptor number in one queue, by slot.
+struct Knotes {
+  std::array<std::unique_ptr<Knote>, kSlots> knotes;
+  /// Whether the queue's epoll holds the descriptor.
+  bool reads = false;
+  /// Whether the registry is to tell this queue of what can be written.
+  bool writes = false;
+
+  bool Empty() const {
+    return std::all_of(knotes.begin(), knotes.end(), [](auto& knote) { return knote == nullptr; });
+  }
+  bool Enabled(Slot slot) const { return knotes[slot] != nullptr && !knotes[slot]->disabled; }
+};
 
 struct Queue {
   explicit Queue(int descriptor) : fd(descriptor) {}
@@ -111,6 +123,7 @@ struct Queue {
   int fd;
   std::list<Knote*> ready;
   bool doorbell_armed = false;
+  /// How many descriptors it has whose `Knotes::writes` is set.
   int writers = 0;
   std::unordered_map<uintptr_t, Knote> users;
   /// The descriptor numbers with knotes here.
@@ -164,14 +177,6 @@ int FileSlot(int filter) {
   if (filter == EVFILT_EXCEPT) return kExcept;
 #endif
   return -1;
-}
-
-bool Reads(const Knotes& knotes) {
-  return knotes[kRead] != nullptr || knotes[kExcept] != nullptr;
-}
-
-bool Empty(const Knotes& knotes) {
-  return !Reads(knotes) && knotes[kWrite] == nullptr;
 }
 
 uint64_t Token(const Number& number, int fd) {
@@ -272,7 +277,7 @@ class Emulation {
   int RegisterUser(Queue& queue, const struct kevent& change);
   int RegisterFile(Queue& queue, const struct kevent& change);
   int Attach(Queue& queue, int fd, Number& number, int slot, const struct kevent& change);
-  int Enlist(Queue& queue, int fd, Number& number, int slot);
+  int Arrange(Queue& queue, int fd, Number& number);
   void Detach(Queue& queue, int fd, Number& number, int slot);
   void DetachAll(Queue& queue, int fd);
 
@@ -282,6 +287,7 @@ class Emulation {
   void Touch(Queue& queue, Knotes& knotes, std::initializer_list<Slot> slots);
   int Scan(Queue& queue, struct kevent* events, int nevents);
   bool Report(Queue& queue, Knote& knote, struct kevent& event);
+  void Rearrange(Queue& queue, const Knote& knote);
   void Drop(Queue& queue, Knote& knote);
   void RingDoorbell(Queue& queue);
 
@@ -443,7 +449,7 @@ int Emulation::RegisterFile(Queue& queue, const struct kevent& change) {
   Knote* knote = nullptr;
   if (number != nullptr) {
     auto knotes = number->knotes.find(&queue);
-    if (knotes != number->knotes.end()) knote = knotes->second[slot].get();
+    if (knotes != number->knotes.end()) knote = knotes->second.knotes[slot].get();
   }
 
   if (knote == nullptr) {
@@ -462,64 +468,75 @@ int Emulation::RegisterFile(Queue& queue, const struct kevent& change) {
   Modify(*knote, change);
   knote->fflags = change.fflags;
   knote->data = change.data;
+  int error = Arrange(queue, fd, *number);
+  if (error != 0) return error;
   // So that EV_ENABLE, or any change, of an EV_CLEAR knote reports anew what still holds.
   if (!knote->disabled && (knote->active || Evaluate(*knote))) Activate(queue, *knote);
   return 0;
 }
 
 int Emulation::Attach(Queue& queue, int fd, Number& number, int slot, const struct kevent& change) {
-  Knotes& knotes = number.knotes[&queue];
+  auto& place = number.knotes[&queue].knotes[slot];
+  place = std::make_unique<Knote>(Made(change));
   queue.numbers.insert(fd);
-  int error = Enlist(queue, fd, number, slot);
-  knotes[slot] = std::make_unique<Knote>(Made(change));
+  int error = Arrange(queue, fd, number);
   if (error != 0) {
     Detach(queue, fd, number, slot);
     return error;
   }
   // "The filter is executed upon the initial registration of a kevent in order to detect whether a preexisting
   // condition is present".
-  Knote& knote = *knotes[slot];
-  if (!knote.disabled && Evaluate(knote)) Activate(queue, knote);
+  if (!place->disabled && Evaluate(*place)) Activate(queue, *place);
   return 0;
 }
 
-/// Registers what a new knote needs to be activated. What fails is undone by Detach.
-int Emulation::Enlist(Queue& queue, int fd, Number& number, int slot) {
-  bool writes = slot == kWrite;
-  if (writes) {
-    number.writers++;
-    queue.writers++;
-  }
+/// Registers what the knotes of a number in a queue need to be activated, and nothing else: neither does a disabled one
+/// let the queue's descriptor be readable, nor one that was deleted.
+int Emulation::Arrange(Queue& queue, int fd, Number& number) {
+  Knotes& knotes = number.knotes[&queue];
   if (number.file.kind == File::Kind::kRegular) {
     queue.regulars.insert(fd);
     return 0;
   }
   uint64_t token = Token(number, fd);
   int error = 0;
-  if (!number.registered || (writes && number.writers == 1)) {
-    error = Watch(registry_, fd, writes ? kWriteEdges : kNoEdges, token);
-    number.registered = error == 0;
+  if (!number.registered) {
+    error = Watch(registry_, fd, kNoEdges, token);
+    // What cannot be polled has no filter: ENODEV is what FreeBSD's devices say then.
+    if (error != 0) return error == EPERM ? ENODEV : error;
+    number.registered = true;
   }
-  if (error == 0 && writes && queue.writers == 1) error = Watch(queue.fd, registry_, EPOLLIN, kRegistry);
-  if (error == 0 && !writes && !Reads(number.knotes[&queue])) error = Watch(queue.fd, fd, kReadEdges, token);
-  // What cannot be polled has no filter: ENODEV is what FreeBSD's devices say then.
-  return error == EPERM ? ENODEV : error;
+  bool reads = knotes.Enabled(kRead) || knotes.Enabled(kExcept);
+  if (reads != knotes.reads) {
+    knotes.reads = reads;
+    if (reads) error = Watch(queue.fd, fd, kReadEdges, token);
+    if (!reads) Unwatch(queue.fd, fd);
+    if (error != 0) return error;
+  }
+  bool writes = knotes.Enabled(kWrite);
+  if (writes == knotes.writes) return 0;
+  knotes.writes = writes;
+  int step = writes ? 1 : -1;
+  number.writers += step;
+  queue.writers += step;
+  // Not without need: it is an edge, of which all queues would be told.
+  if (number.writers == std::max(step, 0)) {
+    Control(registry_, EPOLL_CTL_MOD, fd, writes ? kWriteEdges : kNoEdges, token);
+  }
+  if (writes && queue.writers == 1) return Watch(queue.fd, registry_, EPOLLIN, kRegistry);
+  if (queue.writers == 0) Unwatch(queue.fd, registry_);
+  return 0;
 }
 
 /// Ends a knote, if it is there, and every registration that none needs any more.
 void Emulation::Detach(Queue& queue, int fd, Number& number, int slot) {
   Knotes& knotes = number.knotes[&queue];
-  if (knotes[slot] != nullptr) {
-    Dequeue(queue, *knotes[slot]);
-    knotes[slot].reset();
-    if (slot == kWrite) {
-      if (--number.writers == 0) Control(registry_, EPOLL_CTL_MOD, fd, kNoEdges, Token(number, fd));
-      if (--queue.writers == 0) Unwatch(queue.fd, registry_);
-    } else if (!Reads(knotes)) {
-      Unwatch(queue.fd, fd);
-    }
+  if (knotes.knotes[slot] != nullptr) {
+    Dequeue(queue, *knotes.knotes[slot]);
+    knotes.knotes[slot].reset();
+    if (number.registered) Arrange(queue, fd, number);
   }
-  if (!Empty(knotes)) return;
+  if (!knotes.Empty()) return;
   queue.numbers.erase(fd);
   queue.regulars.erase(fd);
   number.knotes.erase(&queue);
@@ -532,7 +549,7 @@ void Emulation::Detach(Queue& queue, int fd, Number& number, int slot) {
 void Emulation::DetachAll(Queue& queue, int fd) {
   for (int slot = 0; slot < kSlots; slot++) {
     auto number = numbers_.find(fd);
-    if (number != numbers_.end() && number->second.knotes.count(&queue) > 0) Detach(queue, fd, number->second, slot);
+    if (number != numbers_.end()) Detach(queue, fd, number->second, slot);
   }
 }
 
@@ -564,7 +581,7 @@ bool Emulation::Evaluate(Knote& knote) {
 /// KNOTE: something has happened to a descriptor.
 void Emulation::Touch(Queue& queue, Knotes& knotes, std::initializer_list<Slot> slots) {
   for (Slot slot : slots) {
-    Knote* knote = knotes[slot].get();
+    Knote* knote = knotes.knotes[slot].get();
     if (knote != nullptr && !knote->active && Evaluate(*knote)) Activate(queue, *knote);
   }
 }
@@ -644,14 +661,22 @@ bool Emulation::Report(Queue& queue, Knote& knote, struct kevent& event) {
     knote.event.data = 0;
     knote.triggered = false;
   }
-  // "Disable the event source immediately after delivery of an event."
-  if ((knote.event.flags & EV_DISPATCH) != 0) knote.disabled = true;
+  if ((knote.event.flags & EV_DISPATCH) != 0) {
+    // "Disable the event source immediately after delivery of an event."
+    knote.disabled = true;
+    if (knote.event.filter != EVFILT_USER) Rearrange(queue, knote);
+  }
   if ((knote.event.flags & (EV_CLEAR | EV_DISPATCH)) != 0) {
     knote.active = false;
     return true;
   }
   Enqueue(queue, knote);
   return true;
+}
+
+void Emulation::Rearrange(Queue& queue, const Knote& knote) {
+  int fd = static_cast<int>(knote.event.ident);
+  Arrange(queue, fd, numbers_.find(fd)->second);
 }
 
 void Emulation::Drop(Queue& queue, Knote& knote) {
