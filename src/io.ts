@@ -7,7 +7,8 @@
  * said otherwise. A failed call throws a {@link PollerError} with the kernel's `code`, Node's negative `errno`, and the
  * name of the function here as `syscall`. Wrong arguments throw before anything happens: `ERR_INVALID_ARG_TYPE`,
  * `ERR_OUT_OF_RANGE` or `ERR_INVALID_ARG_VALUE`. An `fd` is an integer below 2^31; one that is not open, or is below
- * zero, is `EBADF`. Whatever creates a descriptor can meet the limits of the process (`EMFILE`) and of the system
+ * zero, is `EBADF`. On Windows it is a SOCKET, a number up to 2^53 - 1, and what is no socket there cannot be made or
+ * named: `ENOTSUP`, and for a handle of another kind `ENOTSOCK`. Whatever creates a descriptor can meet the limits of the process (`EMFILE`) and of the system
  * (`ENFILE`, `ENOMEM`, `ENOBUFS`).
  */
 import { isIP } from "node:net";
@@ -29,9 +30,9 @@ export const WOULD_BLOCK = -1;
 export type Address = { host: string; port: number } | { path: string };
 
 /**
- * Makes a pipe: pipe(2).
+ * Makes a pipe: pipe(2). Not on Windows.
  *
- * @throws {PollerError} `EMFILE`, `ENFILE`.
+ * @throws {PollerError} `EMFILE`, `ENFILE`, `ENOTSUP`.
  */
 export function pipe(): [readEnd: number, writeEnd: number] {
   const pair = new Float64Array(2);
@@ -40,7 +41,8 @@ export function pipe(): [readEnd: number, writeEnd: number] {
 }
 
 /**
- * Makes two Unix sockets that are connected to each other: socketpair(2).
+ * Makes two Unix sockets that are connected to each other: socketpair(2). On Windows they are TCP or UDP sockets of
+ * 127.0.0.1, which nobody else can join; making them takes longer than elsewhere if somebody tries.
  *
  * @param type `"stream"` unless said; `"datagram"` keeps the boundaries of messages.
  * @throws {PollerError} `EMFILE`, `ENFILE`.
@@ -54,10 +56,10 @@ export function socketpair(type: "stream" | "datagram" = "stream"): [number, num
 
 /**
  * Makes a counter: eventfd(2). Reading takes its value, 8 bytes in the machine's order, and sets it to zero; writing
- * 8 bytes adds to it. Linux only.
+ * 8 bytes adds to it. Linux, FreeBSD and NetBSD.
  *
  * @param initial The counter's value, 0 unless said, to 2^32 - 1.
- * @throws {PollerError} `EMFILE`, `ENFILE`.
+ * @throws {PollerError} `EMFILE`, `ENFILE`, `ENOTSUP`.
  */
 export function eventfd(initial = 0): number {
   checkInteger("initial", initial, 0, 0xffff_ffff);
@@ -67,14 +69,14 @@ export function eventfd(initial = 0): number {
 /**
  * Makes a stream socket that listens: socket(2), bind(2), listen(2).
  *
- * TCP sockets get `SO_REUSEADDR`; port 0 takes any free one, which `localAddress` tells. Whether an IPv6 wildcard
+ * TCP sockets get `SO_REUSEADDR`, except on Windows, where that means something else; port 0 takes any free one, which `localAddress` tells. Whether an IPv6 wildcard
  * takes IPv4 as well is the system's setting. A Unix socket's file is created here and stays when the socket is
  * closed: removing it is the caller's, and while it is there its path is in use.
  *
  * @param options.backlog How many connections may wait to be accepted, 0 to 2^31 - 1, 511 unless said; the system may
  *   have a lower limit.
  * @throws {PollerError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`; `EINVAL` for a zone that does not exist; with a path
- *   also `ENAMETOOLONG` (Linux: more than 107 bytes), `ENOENT`, `ENOTDIR`.
+ *   also `ENAMETOOLONG` (Linux: more than 107 bytes), `ENOENT`, `ENOTDIR`; `ENOTSUP` on Windows.
  */
 export function listen(address: Address, options: { backlog?: number } = {}): number {
   const target = checkAddress(address);
@@ -115,7 +117,7 @@ export function accept(fd: number): number {
  *   `pendingError` how it ended.
  * @throws {PollerError} What is known at once, for instance `ECONNREFUSED`, `ENETUNREACH`, `EADDRNOTAVAIL`, `EINVAL`
  *   for a zone that does not exist; with a path `ENOENT`, `EACCES`, `ENAMETOOLONG` (Linux: more than 107 bytes), and
- *   `EAGAIN` while the listener's backlog is full, of which no readiness tells the end.
+ *   `EAGAIN` while the listener's backlog is full, of which no readiness tells the end; `ENOTSUP` on Windows.
  */
 export function connect(address: Address): number {
   const target = checkAddress(address);
@@ -199,7 +201,7 @@ export function setNonBlocking(fd: number, enabled: boolean): void {
  * @param onto The number to take, as dup3(2): what was open there is closed first, its errors unheard. The lowest free
  *   number unless said.
  * @throws {PollerError} `EBADF` (also: `onto` is below zero or beyond the limit of the process), `EMFILE`; `EINVAL` if
- *   `onto` is `fd`; `EBUSY` if another thread is just opening `onto`.
+ *   `onto` is `fd`; `EBUSY` if another thread is just opening `onto`; `ENOTSUP`.
  */
 export function dup(fd: number, onto?: number): number {
   checkFd(fd, "dup");

@@ -1,5 +1,5 @@
-// A read after the peer's reset fails with WSAECONNRESET on Windows. In Wine it tells the end of the stream, because Wine
-// has taken the socket's error by then, for itself.
+// A read after the peer's reset fails with WSAECONNRESET on Windows. In Wine it tells the end of the stream, because
+// Wine has taken the socket's error by then, for itself.
 
 #include "../afd.h"
 
