@@ -116,7 +116,8 @@ Result SocketPair(const Napi::CallbackInfo& info) {
   if (!GetBool(info, 0, &datagram) || !GetPair(info, 1, &pair)) return Refused(kEINVAL);
   SOCKET opened[2];
   if (!(datagram ? OpenDatagramPair(opened) : OpenStreamPair(opened))) return LastError();
-  std::copy_n(opened, 2, pair);
+  pair[0] = static_cast<double>(opened[0]);
+  pair[1] = static_cast<double>(opened[1]);
   return 0;
 }
 

@@ -7,9 +7,11 @@
  * said otherwise. A failed call throws a {@link PollerError} with the kernel's `code`, Node's negative `errno`, and the
  * name of the function here as `syscall`. Wrong arguments throw before anything happens: `ERR_INVALID_ARG_TYPE`,
  * `ERR_OUT_OF_RANGE` or `ERR_INVALID_ARG_VALUE`. An `fd` is an integer below 2^31; one that is not open, or is below
- * zero, is `EBADF`. On Windows it is a SOCKET, a number up to 2^53 - 1, and what is no socket there cannot be made or
- * named: `ENOTSUP`, and for a handle of another kind `ENOTSOCK`. Whatever creates a descriptor can meet the limits of the process (`EMFILE`) and of the system
+ * zero, is `EBADF`. Whatever creates a descriptor can meet the limits of the process (`EMFILE`) and of the system
  * (`ENFILE`, `ENOMEM`, `ENOBUFS`).
+ *
+ * On Windows a descriptor is a SOCKET, an integer up to 2^53 - 1. What is no socket cannot be made there (`ENOTSUP`),
+ * and a handle of another kind is `ENOTSOCK`.
  */
 import { isIP } from "node:net";
 import { isUint8Array } from "node:util/types";
@@ -69,9 +71,10 @@ export function eventfd(initial = 0): number {
 /**
  * Makes a stream socket that listens: socket(2), bind(2), listen(2).
  *
- * TCP sockets get `SO_REUSEADDR`, except on Windows, where that means something else; port 0 takes any free one, which `localAddress` tells. Whether an IPv6 wildcard
- * takes IPv4 as well is the system's setting. A Unix socket's file is created here and stays when the socket is
- * closed: removing it is the caller's, and while it is there its path is in use.
+ * TCP sockets get `SO_REUSEADDR`, except on Windows, where it would let others take the port; port 0 takes any free
+ * one, which `localAddress` tells. Whether an IPv6 wildcard takes IPv4 as well is the system's setting. A Unix socket's
+ * file is created here and stays when the socket is closed: removing it is the caller's, and while it is there its path
+ * is in use.
  *
  * @param options.backlog How many connections may wait to be accepted, 0 to 2^31 - 1, 511 unless said; the system may
  *   have a lower limit.
@@ -198,8 +201,8 @@ export function setNonBlocking(fd: number, enabled: boolean): void {
  * Duplicates a descriptor: another number for the same open file, close-on-exec, and blocking or not as the original,
  * whose flag it shares.
  *
- * @param onto The number to take, as dup3(2): what was open there is closed first, its errors unheard. The lowest free
- *   number unless said.
+ * @param onto The number to take, as dup3(2): what was open there is closed first, its errors unheard. Not on Windows.
+ *   The lowest free number unless said.
  * @throws {PollerError} `EBADF` (also: `onto` is below zero or beyond the limit of the process), `EMFILE`; `EINVAL` if
  *   `onto` is `fd`; `EBUSY` if another thread is just opening `onto`; `ENOTSUP`.
  */
