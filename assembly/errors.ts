@@ -18,9 +18,12 @@ const OTHER_TAG: u32 = 20;
 export const EBADF: u32 = NAMED | 0;
 export const EEXIST: u32 = NAMED | 1;
 export const ENOENT: u32 = NAMED | 2;
+export const EPERM: u32 = NAMED | 3;
 export const EINVAL: u32 = NAMED | 5;
 export const ENOMEM: u32 = NAMED | 6;
 export const EINTR: u32 = NAMED | 11;
+export const ENOTSUP: u32 = NAMED | 12;
+export const EPIPE: u32 = NAMED | 15;
 
 /** Reads an `error-code` from memory: the tag at +0, `other`'s number at +4. */
 export function loadError(at: usize): u32 {
@@ -40,4 +43,14 @@ export function storeError(at: usize, error: u32): void {
 @inline
 export function isGone(error: u32): bool {
   return error == EBADF || error == ENOENT;
+}
+
+/**
+ * Whether the kernel, refusing to delete, says that there is nothing to delete: the number names no file any more, or
+ * another one, of a kind perhaps that cannot be polled at all.
+ */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function isEnded(error: u32): bool {
+  return isGone(error) || error == EPERM;
 }

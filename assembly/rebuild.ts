@@ -3,7 +3,7 @@
  *
  * Which descriptors still are the files that were registered, the old object tells: deleting succeeds only for those.
  */
-import { OK } from "./errors";
+import { OK, isEnded } from "./errors";
 import * as kernel from "./kernel";
 import { LATE, Poller } from "./poller";
 import { FIRED, PAGE_ENTRIES, REGISTERED, Registration, entryAt, numberOf } from "./registrations";
@@ -36,13 +36,24 @@ export function rebuild(poller: Poller): u32 {
 /** A page is never more than a batch. */
 function takeOut(poller: Poller, page: u32, entries: usize, handle: u32): void {
   for (let place: u32 = 0; place < PAGE_ENTRIES; place++) {
-    if (isHeld(entryAt(entries, place))) kernel.stageDelete(numberOf(page, place));
+    const entry = entryAt(entries, place);
+    if (isHeld(entry)) kernel.stageDelete(numberOf(page, place), entry.applied);
   }
   const count = kernel.submit(handle);
   poller.changes += count;
   for (let i: u32 = 0; i < count; i++) {
-    if (kernel.verdict(i) != OK) poller.find(kernel.stagedFd(i))!.applied = kernel.ABSENT;
+    const error = kernel.verdict(i);
+    if (error != OK) leave(poller, kernel.stagedFd(i), isEnded(error) ? OK : error);
   }
+}
+
+/** Gives up a registration that cannot be moved, and tells its user why, unless its file is gone. */
+function leave(poller: Poller, fd: i32, error: u32): void {
+  const entry = poller.find(fd)!;
+  entry.applied = kernel.ABSENT;
+  if (error == OK || entry.state & FIRED) return;
+  entry.error = error;
+  poller.enqueue(fd, entry);
 }
 
 function putIn(poller: Poller, page: u32, entries: usize): void {
@@ -50,20 +61,16 @@ function putIn(poller: Poller, page: u32, entries: usize): void {
     const entry = entryAt(entries, place);
     if (!isHeld(entry)) continue;
     entry.applied =
-      entry.state & FIRED ? kernel.SILENT : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
-    kernel.stageAdd(numberOf(page, place), entry.applied, entry.generation);
+      entry.state & FIRED
+        ? kernel.silenced(entry.applied)
+        : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
+    kernel.stageAdd(numberOf(page, place), kernel.ABSENT, entry.applied, entry.generation);
   }
   const count = kernel.submit(poller.handle);
   poller.changes += count;
   for (let i: u32 = 0; i < count; i++) {
     const error = kernel.verdict(i);
-    if (error == OK) continue;
-    const fd = kernel.stagedFd(i);
-    const entry = poller.find(fd)!;
-    entry.applied = kernel.ABSENT;
-    if (entry.state & FIRED) continue;
-    entry.error = error;
-    poller.enqueue(fd, entry);
+    if (error != OK) leave(poller, kernel.stagedFd(i), error);
   }
 }
 

@@ -142,6 +142,45 @@ auto Uninterrupted(Call call) {
   return Verdict(result);
 }
 
+// A call that writes, with SIGPIPE held back from this thread: while it is blocked it becomes pending, and is then
+// taken away.
+template <typename Call>
+ssize_t HoldingSigpipe(Call call) {
+  sigset_t sigpipe, pending, mask;
+  sigemptyset(&sigpipe);
+  sigaddset(&sigpipe, SIGPIPE);
+  sigpending(&pending);
+  const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
+  pthread_sigmask(SIG_BLOCK, &sigpipe, &mask);
+  const ssize_t result = Uninterrupted(call);
+  if (result == -EPIPE && !was_pending) {
+    int taken;
+    sigpending(&pending);
+    if (sigismember(&pending, SIGPIPE) == 1) sigwait(&sigpipe, &taken);
+  }
+  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+  return result;
+}
+
+// Node ignores SIGPIPE from its start, but a program that has listened to it and stopped, or an embedder, is back at
+// the default: death. The look at the disposition costs less than masking every time.
+template <typename Call>
+ssize_t WithoutSigpipe(Call call) {
+  struct sigaction disposition;
+  const bool ignored = sigaction(SIGPIPE, nullptr, &disposition) == 0 && disposition.sa_handler == SIG_IGN;
+  return ignored ? Uninterrupted(call) : HoldingSigpipe(call);
+}
+
+// send(2) that does not raise SIGPIPE. The kernel can be told not to, except macOS's. Pipes have no such flag before
+// Linux 6.18 (RWF_NOSIGNAL).
+ssize_t Send(int fd, const uint8_t* bytes, size_t length, int flags) {
+#if defined(MSG_NOSIGNAL)
+  return Uninterrupted([&] { return send(fd, bytes, length, flags | MSG_NOSIGNAL); });
+#else
+  return WithoutSigpipe([&] { return send(fd, bytes, length, flags); });
+#endif
+}
+
 // A descriptor that closes with its scope, unless it is released.
 class Descriptor {
  public:
@@ -366,6 +405,25 @@ int PendingError(const Napi::CallbackInfo& info) {
   return pending;
 }
 
+// (fd, byte) → 1
+int SendUrgent(const Napi::CallbackInfo& info) {
+  int fd, value;
+  if (!GetInt(info, 0, &fd) || !GetInt(info, 1, &value) || value < 0 || value > UINT8_MAX) return -EINVAL;
+  const uint8_t byte = static_cast<uint8_t>(value);
+  return static_cast<int>(Send(fd, &byte, sizeof(byte), MSG_OOB));
+}
+
+// (fd) → the byte
+int ReceiveUrgent(const Napi::CallbackInfo& info) {
+  int fd;
+  uint8_t byte;
+  if (!GetInt(info, 0, &fd)) return -EINVAL;
+  const ssize_t count = Uninterrupted([&] { return recv(fd, &byte, sizeof(byte), MSG_OOB); });
+  if (count < 0) return static_cast<int>(count);
+  // Where the connection has ended, some systems return nothing where others say that there is none.
+  return count == 0 ? -EINVAL : byte;
+}
+
 // (fd, how) → 0, where `how` is 0 for reading, 1 for writing, 2 for both
 int Shutdown(const Napi::CallbackInfo& info) {
   constexpr int kHow[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
@@ -457,38 +515,11 @@ napi_value Read(napi_env env, napi_callback_info info) {
   return Number(env, Uninterrupted([&] { return read(transfer.fd, transfer.bytes, transfer.length); }));
 }
 
-// write(2), with SIGPIPE held back from this thread: while it is blocked it becomes pending, and is then taken away.
-ssize_t WriteHoldingSigpipe(const Transfer& transfer) {
-  sigset_t sigpipe, pending, mask;
-  sigemptyset(&sigpipe);
-  sigaddset(&sigpipe, SIGPIPE);
-  sigpending(&pending);
-  const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
-  pthread_sigmask(SIG_BLOCK, &sigpipe, &mask);
-  const ssize_t result = Uninterrupted([&] { return write(transfer.fd, transfer.bytes, transfer.length); });
-  if (result == -EPIPE && !was_pending) {
-    int taken;
-    sigpending(&pending);
-    if (sigismember(&pending, SIGPIPE) == 1) sigwait(&sigpipe, &taken);
-  }
-  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
-  return result;
-}
-
-// Node ignores SIGPIPE from its start, but a program that has listened to it and stopped, or an embedder, is back at
-// the default: death. For a socket the kernel can be told not to raise it, except on macOS. Pipes have no such flag
-// before Linux 6.18 (RWF_NOSIGNAL), hence the look at the disposition, which costs less than masking every time. To ask
-// which of the two a descriptor is would cost a socket a second system call; to try costs only the others one.
+// Whether a descriptor is a socket would cost one a second system call; to try costs only the others one.
 ssize_t WriteWithoutSigpipe(const Transfer& transfer) {
-#if defined(MSG_NOSIGNAL)
-  const ssize_t sent = Uninterrupted([&] { return send(transfer.fd, transfer.bytes, transfer.length, MSG_NOSIGNAL); });
+  const ssize_t sent = Send(transfer.fd, transfer.bytes, transfer.length, 0);
   if (sent != -ENOTSOCK) return sent;
-#endif
-
-  struct sigaction disposition;
-  const bool ignored = sigaction(SIGPIPE, nullptr, &disposition) == 0 && disposition.sa_handler == SIG_IGN;
-  if (!ignored) return WriteHoldingSigpipe(transfer);
-  return Uninterrupted([&] { return write(transfer.fd, transfer.bytes, transfer.length); });
+  return WithoutSigpipe([&] { return write(transfer.fd, transfer.bytes, transfer.length); });
 }
 
 napi_value Write(napi_env env, napi_callback_info info) {
@@ -528,6 +559,8 @@ Napi::Object Io(Napi::Env env) {
   Define<Accept>(io, "accept");
   Define<Connect>(io, "connect");
   Define<PendingError>(io, "pendingError");
+  Define<SendUrgent>(io, "sendUrgent");
+  Define<ReceiveUrgent>(io, "receiveUrgent");
   Define<Shutdown>(io, "shutdown");
   Define<SetNonBlocking>(io, "setNonBlocking");
   Define<Dup>(io, "dup");

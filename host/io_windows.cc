@@ -282,6 +282,25 @@ Result Write(const Napi::CallbackInfo& info) {
   return Verdict(transfer.fd, send(transfer.fd, transfer.bytes, transfer.length, 0));
 }
 
+// (fd, byte) → 1
+Result SendUrgent(const Napi::CallbackInfo& info) {
+  SOCKET fd;
+  int value;
+  if (!GetSocket(info, 0, &fd) || !GetInt(info, 1, &value) || value < 0 || value > UINT8_MAX) return Refused(kEINVAL);
+  const char byte = static_cast<char>(value);
+  return Verdict(fd, send(fd, &byte, sizeof(byte), MSG_OOB));
+}
+
+// (fd) → the byte
+Result ReceiveUrgent(const Napi::CallbackInfo& info) {
+  SOCKET fd;
+  if (!GetSocket(info, 0, &fd)) return Refused(kEINVAL);
+  uint8_t byte = 0;
+  const int count = recv(fd, reinterpret_cast<char*>(&byte), sizeof(byte), MSG_OOB);
+  if (count == SOCKET_ERROR) return LastErrorOf(fd);
+  return count == 0 ? Refused(kEINVAL) : byte;
+}
+
 // () → how many handles the process has, of every kind
 Result OpenHandles(const Napi::CallbackInfo&) {
   DWORD count = 0;
@@ -331,6 +350,8 @@ Napi::Object Io(Napi::Env env) {
   Define<Close>(io, "close");
   Define<Read>(io, "read");
   Define<Write>(io, "write");
+  Define<SendUrgent>(io, "sendUrgent");
+  Define<ReceiveUrgent>(io, "receiveUrgent");
   Define<OpenHandles>(io, "openHandles");
   // Handles go beyond the numbers that descriptors have elsewhere.
   io.Set("largestDescriptor", Napi::Number::New(env, 9007199254740991.0));

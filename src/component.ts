@@ -29,6 +29,7 @@ const POLLER = "lio:poller/poller@0.1.0";
 interface CoreExports extends WebAssembly.Exports {
   readonly memory: WebAssembly.Memory;
   readonly cabi_realloc: (old: number, oldSize: number, alignment: number, size: number) => number;
+  readonly numbersLargestDescriptor: WebAssembly.Global;
   readonly numbersAdd: Instance["add"];
   readonly numbersModify: Instance["modify"];
   readonly numbersDelete: Instance["delete"];
@@ -37,6 +38,7 @@ interface CoreExports extends WebAssembly.Exports {
   readonly numbersAddTimer: Instance["addTimer"];
   readonly numbersModifyTimer: Instance["modifyTimer"];
   readonly numbersDeleteTimer: Instance["deleteTimer"];
+  readonly inUse: Instance["bytesInUse"];
 }
 
 /** No call runs. */
@@ -56,6 +58,8 @@ export class Instance {
   bytes: Uint8Array;
   words: Uint32Array;
 
+  /** The largest descriptor that can be given; the smallest is as far below -1. */
+  readonly largestDescriptor: number;
   readonly add: (poller: number, fd: number, low: number, high: number, interest: number, mode: number) => number;
   /** A mode below 0 is none. */
   readonly modify: (poller: number, fd: number, low: number, high: number, interest: number, mode: number) => number;
@@ -63,7 +67,7 @@ export class Instance {
   /** Nanoseconds; below 0 is for ever. Returns a count, or below 0 the complement of where its failed result lies. */
   readonly wait: (poller: number, events: number, timeout: number) => number;
   readonly notify: (poller: number) => number;
-  /** Nanoseconds; a period of 0 is none. */
+  /** Nanoseconds, below 0 for a moment that has passed; a period of 0 is none. */
   readonly addTimer: (poller: number, low: number, high: number, delay: number, period: number) => number;
   /** A period below 0 keeps the one that there is. */
   readonly modifyTimer: (poller: number, low: number, high: number, delay: number, period: number) => number;
@@ -72,6 +76,8 @@ export class Instance {
   readonly applied: (result: number) => void;
   readonly read: (events: number) => number;
   readonly allocate: (bytes: number) => number;
+  /** Bytes of its memory that the component has allocated and not released. */
+  readonly bytesInUse: () => number;
 
   readonly #kernel: OpenKernel;
   readonly #root: Root;
@@ -101,6 +107,7 @@ export class Instance {
     this.#memory = memory;
     this.bytes = new Uint8Array(memory.buffer);
     this.words = new Uint32Array(memory.buffer);
+    this.largestDescriptor = core.numbersLargestDescriptor.value as number;
     this.add = core.numbersAdd;
     this.modify = core.numbersModify;
     this.delete = core.numbersDelete;
@@ -112,6 +119,7 @@ export class Instance {
     this.apply = core[`${POLLER}#[method]poller.apply`] as Instance["apply"];
     this.applied = core[`cabi_post_${POLLER}#[method]poller.apply`] as Instance["applied"];
     this.read = core[`${POLLER}#[method]events.read`] as Instance["read"];
+    this.bytesInUse = core.inUse;
     this.allocate = (bytes) => cabi_realloc(0, 0, 8, bytes);
   }
 

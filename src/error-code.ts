@@ -1,6 +1,6 @@
 /** The `error-code` variant of `wit/types.wit`: from the component's memory, or from jco, to Node's names. */
 import type { Instance } from "./component.js";
-import { namedError, type PollerError, systemErrorName } from "./errors.js";
+import { errorNumber, namedError, type PollerError, systemErrorName } from "./errors.js";
 
 /** The tags' Node names, in the order of the variant; `other` comes after them. */
 const NAMES = [
@@ -27,7 +27,7 @@ const NAMES = [
 ] as const;
 
 /** jco's names of the tags, in the same order. */
-const TAGS = [
+export const ERROR_TAGS = [
   "bad-descriptor",
   "already-exists",
   "not-found",
@@ -71,6 +71,12 @@ export function errorOf(code: ErrorCode, syscall: string): PollerError {
   return namedError(codeOf(code), syscall);
 }
 
+/** The error code of Node's name of an error, as jco spells it. */
+export function liftedErrorCode(name: string): { readonly tag: string; readonly val?: number } {
+  const tag = ERROR_TAGS[(NAMES as readonly string[]).indexOf(name)];
+  return tag === undefined ? { tag: "other", val: errorNumber(name) } : { tag };
+}
+
 /** Runs a call of jco's, and throws what it throws as a `PollerError`. */
 export function rethrowLifted<T>(syscall: string, call: () => T): T {
   try {
@@ -78,7 +84,7 @@ export function rethrowLifted<T>(syscall: string, call: () => T): T {
   } catch (error) {
     const payload = (error as { payload?: { tag?: string; val?: number } }).payload;
     if (payload?.tag === undefined) throw error;
-    const tag = (TAGS as readonly string[]).indexOf(payload.tag);
-    throw errorOf({ tag: tag === -1 ? TAGS.length : tag, number: payload.val ?? 0 }, syscall);
+    const tag = (ERROR_TAGS as readonly string[]).indexOf(payload.tag);
+    throw errorOf({ tag: tag === -1 ? ERROR_TAGS.length : tag, number: payload.val ?? 0 }, syscall);
   }
 }

@@ -6,12 +6,21 @@
  */
 import { getSystemErrorMap } from "node:util";
 
-/** Codes of failures that are not the kernel's. */
+/**
+ * Codes of failures that are not the kernel's.
+ *
+ * - `"ERR_POLLER_ADDON"`: the native addon is missing or does not load. Thrown when the package is imported.
+ * - `"ERR_POLLER_BUSY"`: a call of a poller on the same kernel is running.
+ * - `"ERR_POLLER_CLOSED"`: the poller is closed.
+ * - `"ERR_POLLER_TRAPPED"`: the component failed, and its descriptors are closed. A new poller starts afresh.
+ * - `"ERR_POLLER_UNSUPPORTED"`: there is no such kernel here, or the events are another kernel's.
+ */
 export type PollerErrorCode =
   "ERR_POLLER_ADDON" | "ERR_POLLER_BUSY" | "ERR_POLLER_CLOSED" | "ERR_POLLER_TRAPPED" | "ERR_POLLER_UNSUPPORTED";
 
 /** An operation that failed, by the kernel's word or because of the poller's state. */
 export class PollerError extends Error {
+  /** `"PollerError"`, also where another copy of this package made the error. */
   override readonly name = "PollerError";
 
   /** The kernel's error as Node spells it, such as `"EBADF"`, or an `ERR_POLLER_…` code. */
@@ -23,6 +32,7 @@ export class PollerError extends Error {
   /** The operation that failed, such as `"add"`. */
   readonly syscall: string | undefined;
 
+  /** As the package makes it: the parameters are the members of the same names. */
   constructor(message: string, code: string, errno?: number, syscall?: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -68,6 +78,11 @@ export function systemErrorNumber(name: "EAGAIN" | "EBADF"): number {
 /** Node's name of a positive error number, or one made of the number where Node has none. */
 export function systemErrorName(errno: number): string {
   return getSystemErrorMap().get(-errno)?.[0] ?? `E${errno}`;
+}
+
+/** The positive number of an error by Node's name; 0 if this platform has no such error. */
+export function errorNumber(name: string): number {
+  return NUMBERS.get(name) ?? 0;
 }
 
 /** An argument of the wrong type: Node's `ERR_INVALID_ARG_TYPE`. */

@@ -12,6 +12,8 @@
  *
  * On Windows a descriptor is a SOCKET, an integer up to 2^53 - 1. What is no socket cannot be made there (`ENOTSUP`),
  * and a handle of another kind is `ENOTSOCK`.
+ *
+ * @module lio-poller/io
  */
 import { isIP } from "node:net";
 import { isUint8Array } from "node:util/types";
@@ -29,7 +31,17 @@ export const WOULD_BLOCK = -1;
  * Where a socket listens or connects to: a TCP port (0 to 65535), or a Unix socket in the file system. `host` is a
  * literal IPv4 or IPv6 address, a link-local one with its zone (`fe80::1%eth0`); names are not resolved.
  */
-export type Address = { host: string; port: number } | { path: string };
+export type Address =
+  | {
+      /** A literal address; to listen on all, `"0.0.0.0"` or `"::"`. */
+      host: string;
+      /** From 0 to 65535. */
+      port: number;
+    }
+  | {
+      /** The path of the socket's file. */
+      path: string;
+    };
 
 /**
  * Makes a pipe: pipe(2). Not on Windows.
@@ -61,6 +73,7 @@ export function socketpair(type: "stream" | "datagram" = "stream"): [number, num
  * 8 bytes adds to it. Linux, FreeBSD and NetBSD.
  *
  * @param initial The counter's value, 0 unless said, to 2^32 - 1.
+ * @returns The descriptor.
  * @throws {PollerError} `EMFILE`, `ENFILE`, `ENOTSUP`.
  */
 export function eventfd(initial = 0): number {
@@ -78,6 +91,7 @@ export function eventfd(initial = 0): number {
  *
  * @param options.backlog How many connections may wait to be accepted, 0 to 2^31 - 1, 511 unless said; the system may
  *   have a lower limit.
+ * @returns The descriptor.
  * @throws {PollerError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`; `EINVAL` for a zone that does not exist; with a path
  *   also `ENAMETOOLONG` (Linux: more than 107 bytes), `ENOENT`, `ENOTDIR`; `ENOTSUP` on Windows.
  */
@@ -176,6 +190,33 @@ export function write(fd: number, buffer: Uint8Array, offset?: number, length?: 
 }
 
 /**
+ * Sends one byte as urgent data, which its receiver's {@link Interest.PRIORITY} reports: send(2) with `MSG_OOB`. TCP
+ * keeps one urgent byte at a time. Never raises SIGPIPE.
+ *
+ * @param byte 0 to 255.
+ * @returns 1, or `WOULD_BLOCK`.
+ * @throws {PollerError} `EBADF`, `ENOTSOCK`, `EPIPE`, `ECONNRESET`, `ENOTCONN`; `ENOTSUP` if this kind of socket has no
+ *   urgent data, as Unix ones have none but on newer Linux.
+ */
+export function sendUrgent(fd: number, byte: number): number {
+  checkFd(fd, "sendUrgent");
+  checkInteger("byte", byte, 0, 255);
+  return succeedOrWouldBlock(io.sendUrgent(fd, byte), "sendUrgent");
+}
+
+/**
+ * Takes the urgent byte, wherever in the stream it is: recv(2) with `MSG_OOB`. Never blocks. Whoever reads past its place
+ * instead has passed it over.
+ *
+ * @returns The byte, or `WOULD_BLOCK` if it is announced and has not arrived.
+ * @throws {PollerError} `EBADF`, `ENOTSOCK`; `EINVAL` if there is none; `ENOTCONN`; `ENOTSUP` as {@link sendUrgent}.
+ */
+export function receiveUrgent(fd: number): number {
+  checkFd(fd, "receiveUrgent");
+  return succeedOrWouldBlock(io.receiveUrgent(fd), "receiveUrgent");
+}
+
+/**
  * Ends one direction of a connection, or both, without closing the descriptor: shutdown(2).
  *
  * @throws {PollerError} `EBADF`, `ENOTSOCK`, `ENOTCONN`.
@@ -203,6 +244,7 @@ export function setNonBlocking(fd: number, enabled: boolean): void {
  *
  * @param onto The number to take, as dup3(2): what was open there is closed first, its errors unheard. Not on Windows.
  *   The lowest free number unless said.
+ * @returns The new number.
  * @throws {PollerError} `EBADF` (also: `onto` is below zero or beyond the limit of the process), `EMFILE`; `EINVAL` if
  *   `onto` is `fd`; `EBUSY` if another thread is just opening `onto`; `ENOTSUP`.
  */

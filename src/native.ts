@@ -39,6 +39,9 @@ export interface NativeIo {
   pendingError(fd: number): number;
   read(fd: number, buffer: Uint8Array, offset: number, length: number): number;
   write(fd: number, buffer: Uint8Array, offset: number, length: number): number;
+  sendUrgent(fd: number, byte: number): number;
+  /** The byte. */
+  receiveUrgent(fd: number): number;
   /** `how` is 0 for reading, 1 for writing, 2 for both. */
   shutdown(fd: number, how: number): number;
   setNonBlocking(fd: number, enabled: boolean): number;

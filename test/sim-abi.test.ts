@@ -1,6 +1,6 @@
 /** The two forms of the simulated kernel's functions, on values and on linear memory: one meaning, exact layouts. */
 import assert from "node:assert/strict";
-import { SimulatedEpoll } from "lio-poller/sim";
+import { FaultyKernel, SimulatedEpoll } from "lio-poller/sim";
 import {
   AREA,
   type Change,
@@ -35,6 +35,17 @@ describe("the simulated kernel's two forms", () => {
       assert.deepEqual(
         run(seed, (simulated) => lowered(simulated.open(), true)),
         direct,
+      );
+      const faultless = (simulated: SimulatedEpoll) => new FaultyKernel(simulated, () => undefined).open();
+      assert.deepEqual(
+        run(seed, (simulated) => lifted(faultless(simulated))),
+        direct,
+        "a wrapped kernel in which nothing goes wrong",
+      );
+      assert.deepEqual(
+        run(seed, (simulated) => lowered(faultless(simulated), true)),
+        direct,
+        "the same by core functions that are made of its types",
       );
     });
   }

@@ -13,6 +13,11 @@ export type Operation = (typeof OPERATIONS)[number];
 /** Why a call is refused, in the words of `error-code` in `wit/types.wit`. */
 export type Refusal = "bad-descriptor" | "already-exists" | "not-found" | "not-permitted" | "invalid-argument";
 
+/**
+ * Which of so many registrations, at least one, is looked at next: a place from 0, where the one is that waited longest.
+ */
+export type EventOrder = (count: number) => number;
+
 /** 32-bit words that one event takes in the buffer given to `take`: mask, slot, generation. */
 export const EVENT_WORDS = 3;
 
@@ -81,10 +86,12 @@ class ReadyList {
     this.#length++;
   }
 
-  shift(): Registration | undefined {
-    const first = this.#first;
-    if (first !== undefined) this.remove(first);
-    return first;
+  /** Takes the one at a place, counted from the one that waited longest. */
+  take(place: number): Registration | undefined {
+    let taken = this.#first;
+    for (let left = place; left > 0; left--) taken = taken?.next;
+    if (taken !== undefined) this.remove(taken);
+    return taken;
   }
 
   remove(registration: Registration): void {
@@ -153,12 +160,12 @@ export class EpollInstance {
    * The taking of events in epoll_wait(2), which never waits. Writes each as mask, slot and generation, and returns how
    * many there are.
    */
-  take(capacity: number, events: Uint32Array): number {
+  take(capacity: number, events: Uint32Array, order: EventOrder | undefined): number {
     let count = 0;
     // As many as there are now: a level-triggered one goes to the end, behind those for which there is no room. So each
     // has its turn, as "if more than maxevents" under "Notes" in epoll_wait(2) says.
     for (let left = this.#ready.length; left > 0 && count < capacity; left--) {
-      const registration = this.#ready.shift();
+      const registration = this.#ready.take(order === undefined ? 0 : order(left));
       const bits = registration?.poll() ?? 0;
       if (registration === undefined || bits === 0) continue;
 

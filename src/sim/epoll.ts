@@ -11,7 +11,7 @@ import { VirtualClock } from "./clock.js";
 import type { Description } from "./description.js";
 import { DESCRIPTOR_LIMIT, Descriptors } from "./descriptors.js";
 import { bindClock, bindEpoll, type EpollCalls } from "./epoll-imports.js";
-import { EpollInstance, EVENT_WORDS, type Operation, type Refusal } from "./epoll-instance.js";
+import { EpollInstance, EVENT_WORDS, type EventOrder, type Operation, type Refusal } from "./epoll-instance.js";
 import { createEventFd } from "./eventfd.js";
 import { createIo, type SimulatedIo } from "./files.js";
 
@@ -55,12 +55,20 @@ export class SimulatedEpoll implements Kernel {
   /** The calls that make, use and close descriptors. */
   readonly io: SimulatedIo;
 
+  /**
+   * In which order waits look at what may be ready, as Linux promises none. Without one, the registration that waited
+   * longest comes first, as Linux does it. It is called while a poller waits, and must not use pollers.
+   */
+  order: EventOrder | undefined = undefined;
+
   readonly #descriptors = new Descriptors();
   readonly #calls = { create: 0, control: 0, wait: 0, close: 0 };
   readonly #instances = new Set<EpollInstance>();
+  #notifiers = 0;
   /** Instances have numbers that no file can have, so that none of them can be taken for a file. */
   #nextDescriptor = DESCRIPTOR_LIMIT;
 
+  /** Makes a kernel with no file open and nothing scheduled. */
   constructor() {
     this.io = createIo(this.#descriptors, (syscall) => this.#pass(syscall));
   }
@@ -73,6 +81,11 @@ export class SimulatedEpoll implements Kernel {
   /** How many epoll instances are open, of all component instances. */
   get instances(): number {
     return this.#instances.size;
+  }
+
+  /** How many notifiers are open, of all component instances. */
+  get notifiers(): number {
+    return this.#notifiers;
   }
 
   /** How many descriptors of files are open. */
@@ -106,6 +119,7 @@ export class SimulatedEpoll implements Kernel {
         const notifier = createEventFd(0);
         notifier.hold();
         notifiers.set(nextNotifier, notifier);
+        this.#notifiers++;
         return nextNotifier++;
       },
       attachNotifier: (handle, instance, slot, generation) => {
@@ -116,7 +130,7 @@ export class SimulatedEpoll implements Kernel {
       notify: (handle) => void notifiers.get(handle)?.write(ONE),
       closeNotifier: (handle) => {
         notifiers.get(handle)?.drop();
-        notifiers.delete(handle);
+        if (notifiers.delete(handle)) this.#notifiers--;
       },
     };
 
@@ -164,7 +178,7 @@ export class SimulatedEpoll implements Kernel {
     // What is due now has happened before the wait looks.
     while (this.clock.step(this.clock.now()));
     for (;;) {
-      const count = instance.take(room, events);
+      const count = instance.take(room, events, this.order);
       if (count > 0) return count;
       if (this.clock.step(deadline)) continue;
       if (deadline === undefined) throw endless("wait");

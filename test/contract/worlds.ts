@@ -2,10 +2,11 @@
 import { mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type KernelName, platformKernels, Poller } from "lio-poller";
+import { type Kernel, type KernelName, notify, platformKernels, Poller } from "lio-poller";
 import * as io from "lio-poller/io";
 import { SimulatedEpoll } from "lio-poller/sim";
 import { watchLeaks } from "../support/leaks.js";
+import type { Lacks } from "./format.js";
 import type { Column, World } from "./world.js";
 import type { Watchdog } from "./watchdog.js";
 
@@ -13,7 +14,12 @@ import type { Watchdog } from "./watchdog.js";
 export function columns(watchdog: Watchdog): readonly Column[] {
   return [
     ...platformKernels.map((kernel) => ({ name: kernel, kernel, open: () => openReal(kernel, watchdog) })),
-    { name: "simulated epoll", kernel: "epoll", open: () => openSimulated(watchdog) },
+    {
+      name: "simulated epoll",
+      kernel: "epoll",
+      lacks: simulatedLacks,
+      open: () => openSimulated(watchdog),
+    },
   ];
 }
 
@@ -21,10 +27,15 @@ function openReal(kernel: KernelName, watchdog: Watchdog): World {
   // What the first poller of a process opens for all of them, such as the component, is no leak.
   new Poller({ kernel }).close();
   return {
-    io: { ...io, regular: openRegular },
+    io: { ...io, tcp: openTcp, regular: openRegular },
     virtualTime: false,
     now: () => process.hrtime.bigint(),
+    pass,
     createPoller: () => new Poller({ kernel }),
+    notifier: (poller) => {
+      const notifier = poller.notifier();
+      return () => notify(notifier);
+    },
     calls(poller) {
       const { kernelWaits, changes, rebuilds } = poller.stats();
       // A rebuild creates one epoll and closes another.
@@ -35,13 +46,24 @@ function openReal(kernel: KernelName, watchdog: Watchdog): World {
   };
 }
 
-function openSimulated(watchdog: Watchdog): World {
+export const simulatedLacks: Lacks = {
+  listen: "a simulated kernel has no addresses",
+  notifier: "a simulated kernel belongs to one thread, so its pollers have no notifiers",
+};
+
+/** @param around puts another kernel around the simulated one, on which the pollers are */
+export function openSimulated(watchdog: Watchdog, around = (simulated: SimulatedEpoll): Kernel => simulated): World {
   const simulated = new SimulatedEpoll();
+  const kernel = around(simulated);
   return {
-    io: simulated.io,
+    io: { ...io, ...simulated.io, tcp: simulated.io.tcpPair },
     virtualTime: true,
     now: () => simulated.clock.now(),
-    createPoller: () => new Poller({ kernel: simulated }),
+    pass: (milliseconds) => simulated.clock.advance(milliseconds),
+    createPoller: () => new Poller({ kernel }),
+    notifier: () => {
+      throw new Error("the column says that there are none");
+    },
     calls: () => Object.values(simulated.calls).reduce((sum, count) => sum + count, 0),
     blocking: (what) => watchdog.watch(what),
     leaks: () => [
@@ -49,6 +71,30 @@ function openSimulated(watchdog: Watchdog): World {
       ...(simulated.descriptors === 0 ? [] : [`${simulated.descriptors} descriptors`]),
     ],
   };
+}
+
+/** Blocks this thread. */
+function pass(milliseconds: number): void {
+  const end = process.hrtime.bigint() + BigInt(Math.ceil(milliseconds * 1e6));
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
+  for (let left = end - process.hrtime.bigint(); left > 0n; left = end - process.hrtime.bigint()) {
+    Atomics.wait(nobody, 0, 0, Number(left) / 1e6);
+  }
+}
+
+function openTcp(): [number, number] {
+  const listener = io.listen({ host: "127.0.0.1", port: 0 });
+  try {
+    const client = io.connect(io.localAddress(listener));
+    let server = io.accept(listener);
+    while (server === io.WOULD_BLOCK) {
+      pass(1);
+      server = io.accept(listener);
+    }
+    return [server, client];
+  } finally {
+    io.close(listener);
+  }
 }
 
 function openRegular(): number {

@@ -10,6 +10,7 @@ export const root = dirname(createRequire(import.meta.url).resolve("lio-poller/p
 type Platform = typeof import("../../dist/platform.js");
 type Addon = typeof import("../../dist/native.js");
 type KernelTerms = typeof import("../../dist/kernel.js");
+type Component = typeof import("../../dist/component.js");
 type EpollComponent = typeof import("../../dist/component/epoll/epoll.js");
 
 async function built<Module>(path: string): Promise<Module> {
@@ -17,6 +18,7 @@ async function built<Module>(path: string): Promise<Module> {
 }
 
 export const { platformKernel } = await built<Platform>("platform.js");
+export const { instanceFor } = await built<Component>("component.js");
 export const { native } = await built<Addon>("native.js");
 export const cabiLower: KernelTerms["cabiLower"] = (await built<KernelTerms>("kernel.js")).cabiLower;
 export const { instantiate } = await built<EpollComponent>("component/epoll/epoll.js");

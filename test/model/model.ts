@@ -1,0 +1,368 @@
+/**
+ * The contract of a poller, as plainly as it can be said. It has no kernel, no wasm and no cleverness: it knows what was
+ * asked for and what is true of the files, and says which answers are right.
+ *
+ * Most answers are certain. Three things make several right: a descriptor that was closed, or given to another file,
+ * behind the poller's back; a kernel that refused something, or lied; and a wait that the kernel ended early. Then the
+ * model says what may be, and everything else is as certain as before.
+ */
+import type { Key } from "lio-poller";
+import { ERROR, type Dialect } from "./dialect.js";
+import type { File } from "./files.js";
+
+/** `"ok"`, or the code of an error. */
+export type Answer = string;
+
+/** What a poller did that no poller may. */
+export class Difference extends Error {}
+
+export const ONESHOT = 0;
+export const LEVEL = 1;
+export const EDGE = 2;
+export const EDGE_ONESHOT = 3;
+
+/** What someone asked a poller to watch. */
+export interface Registration {
+  readonly fd: number;
+  readonly file: File;
+  key: Key;
+  interest: number;
+  mode: number;
+  /** One event disarms a one-shot registration, and a refusal any, until it is modified. */
+  armed: boolean;
+  /** The number has named the file all the time, and the kernel has told the truth about it. */
+  certain: boolean;
+  /** Edge modes: the readiness that was last seen, and that which arose since it was last told. */
+  seen: number;
+  owed: number;
+  /** `File.stirs` when it was last told: an edge can come only of a stir. */
+  told: number;
+  /** The kernel refused to arm it, and its user was not told yet. */
+  refused: boolean;
+  /** Waits that had room for it and told others. */
+  passedOver: number;
+}
+
+export interface Timer {
+  due: bigint;
+  period: bigint;
+  armed: boolean;
+}
+
+/** An event, as a wait told it. */
+export interface Told {
+  readonly key: Key;
+  readonly readiness: number;
+  readonly errorCode: string | undefined;
+  /** How often a timer expired; 0 for a descriptor. */
+  readonly expirations: number;
+}
+
+/** A change that the kernel refused. */
+export interface Refusal {
+  readonly operation: string;
+  readonly fd: number;
+  readonly error: string;
+}
+
+/** What is known of a wait that is over. */
+export interface Wait {
+  readonly room: number;
+  readonly timeout: bigint | undefined;
+  readonly start: bigint;
+  readonly end: bigint;
+  /** Something had to be told before the wait began, so that it must not have blocked. */
+  readonly hurried: boolean;
+  readonly answer: Answer;
+  readonly told: readonly Told[];
+  /** Errors that the kernel gave for calls and for changes. */
+  readonly errors: ReadonlySet<string>;
+  /** Changes that the kernel refused. */
+  readonly refusals: readonly Refusal[];
+  /** The kernel ended a wait early, or did not bring all that there was. */
+  readonly cut: boolean;
+  /** The kernel failed a wait, which was over then, but for what had been told before. */
+  readonly failed: boolean;
+  /** How long the thread was not scheduled. */
+  readonly delay: bigint;
+  /** Things happened while it was not, so that nobody knows what was true when an event was told. */
+  readonly blurred: boolean;
+}
+
+/** A poller, by its contract. */
+export class Model {
+  readonly registrations = new Map<number, Registration>();
+  readonly timers = new Map<Key, Timer>();
+  /** Whether a notification waits to be seen; `"never"` if there was none. */
+  notified: "never" | "no" | "maybe" | "yes" = "never";
+  /** A closed descriptor may go on reporting through a duplicate, so that the kernel object may be replaced: edges recur, and notifications. */
+  disturbed = false;
+
+  /** @param bits what is true of a file now */
+  constructor(
+    readonly dialect: Dialect,
+    readonly bits: (file: File) => number,
+  ) {}
+
+  // ---- Changes: which answers are right, and what follows from one -------------------------------------------------
+
+  /** The kernel decides, by what the number names now. Only what still names the registered file is there already. */
+  add(fd: number, file: File | undefined): readonly Answer[] {
+    if (fd < 0 || file === undefined) return ["EBADF"];
+    if (!file.pollable) return ["EPERM"];
+    const known = this.registrations.get(fd);
+    if (known === undefined || known.file !== file) return ["ok"];
+    return known.certain ? ["EEXIST"] : ["EEXIST", "ok"];
+  }
+
+  added(fd: number, file: File, key: Key, interest: number, mode: number): void {
+    const armed = { armed: true, certain: true, seen: 0, owed: 0, told: 0, refused: false, passedOver: 0 };
+    const registration = { fd, file, key, interest, mode, ...armed };
+    this.registrations.set(fd, registration);
+    this.#arm(registration);
+  }
+
+  /** Ok for whatever is registered. One whose file is gone may be told so, and must if the kernel has to be asked. */
+  modify(fd: number, file: File | undefined, interest: number, mode: number | undefined): readonly Answer[] {
+    if (fd < 0) return ["EBADF"];
+    const known = this.registrations.get(fd);
+    if (known === undefined) return ["ENOENT"];
+    if (known.certain) return ["ok"];
+    const gone = file === undefined ? ["EBADF"] : file.pollable ? ["ENOENT", "EBADF"] : ["EPERM"];
+    const asks = (interest !== known.interest && interest !== 0) || (mode ?? known.mode) >= EDGE;
+    return asks && file !== known.file ? gone : ["ok", ...gone];
+  }
+
+  modified(fd: number, key: Key, interest: number, mode: number | undefined): void {
+    const known = this.registrations.get(fd) as Registration;
+    Object.assign(known, { key, interest, mode: mode ?? known.mode, armed: true, refused: false, passedOver: 0 });
+    this.#arm(known);
+  }
+
+  /** Ok once for whatever is registered, be its file open, closed or another's. */
+  remove(fd: number): readonly Answer[] {
+    if (fd < 0) return ["EBADF"];
+    return this.registrations.has(fd) ? ["ok"] : ["ENOENT"];
+  }
+
+  removed(fd: number): void {
+    this.registrations.delete(fd);
+  }
+
+  #arm(registration: Registration): void {
+    registration.seen = this.readiness(registration);
+    registration.owed = registration.seen;
+    registration.told = registration.file.stirs;
+  }
+
+  // ---- Timers ------------------------------------------------------------------------------------------------------
+
+  addTimer(key: Key): Answer {
+    return this.timers.get(key)?.armed === true ? "EEXIST" : "ok";
+  }
+
+  modifyTimer(key: Key): Answer {
+    return this.timers.has(key) ? "ok" : "ENOENT";
+  }
+
+  // ---- What happens to files ---------------------------------------------------------------------------------------
+
+  /** Something was done to a file: what it is ready for anew is owed to the edge modes. */
+  stirred(file: File): void {
+    for (const registration of this.registrations.values()) {
+      if (registration.file !== file || registration.mode < EDGE) continue;
+      const readiness = this.readiness(registration);
+      registration.owed |= readiness & ~registration.seen;
+      registration.seen = readiness;
+    }
+  }
+
+  /** A number no longer names its file, which may live on by another. */
+  closed(fd: number, file: File): void {
+    const known = this.registrations.get(fd);
+    if (known !== undefined && known.file === file) known.certain = false;
+    this.disturbed = true;
+  }
+
+  // ---- Waiting -----------------------------------------------------------------------------------------------------
+
+  /** What an event of it would tell now. */
+  readiness({ file, interest }: Registration): number {
+    return file.isOpen ? this.dialect.readiness(this.bits(file), interest) : 0;
+  }
+
+  /** It has something to tell, and nothing is in the way: a wait with room tells it. */
+  mustTell(registration: Registration): boolean {
+    if (!registration.armed || !registration.certain) return false;
+    if (registration.refused) return true;
+    const readiness = this.readiness(registration);
+    return registration.mode < EDGE ? readiness !== 0 : readiness !== 0 && registration.owed !== 0;
+  }
+
+  /** A wait that begins now has a reason not to block. */
+  isHurried(now: bigint): boolean {
+    if (this.notified === "yes") return true;
+    for (const { armed, due } of this.timers.values()) if (armed && due <= now) return true;
+    for (const registration of this.registrations.values()) if (this.mustTell(registration)) return true;
+    return false;
+  }
+
+  /** Judges a wait, and takes note of what it told. */
+  waited(wait: Wait): void {
+    const { answer, told, room, errors, refusals } = wait;
+    const armed = refusals.map(({ fd }) => this.registrations.get(fd)?.armed === true);
+    // What cannot be silenced, or moved, makes the poller replace the kernel object.
+    if (refusals.some(({ operation }, index) => operation !== "modify" || armed[index] === false))
+      this.disturbed = true;
+    if (answer === "ok") this.#judgeAnswer(wait);
+    else if (!(room === 0 ? ["EINVAL"] : [...errors]).includes(answer))
+      throw new Difference(`a wait failed: ${answer}`);
+    else if (told.length > 0) throw new Difference("a wait that failed told events");
+    refusals.forEach((refusal, index) => this.#refused(refusal, armed[index] as boolean));
+  }
+
+  #judgeAnswer(wait: Wait): void {
+    const { told, room, refusals } = wait;
+    if (room === 0) throw new Difference("a wait without room succeeded");
+    if (told.length > room) throw new Difference(`${told.length} events where there is room for ${room}`);
+
+    const silent = new Set<Registration>();
+    for (const registration of this.registrations.values()) if (this.mustTell(registration)) silent.add(registration);
+    // A refusal that comes at the very end is told by the next wait.
+    for (const { fd } of refusals) silent.delete(this.registrations.get(fd) as Registration);
+
+    const others = this.#others();
+    this.#judgeTimes(wait);
+    const expired = new Set<Key>();
+    for (const event of told) {
+      if (event.expirations === 0) {
+        silent.delete(this.#registrationTold(event, wait));
+      } else {
+        if (expired.has(event.key)) throw new Difference(`timer ${event.key} was told twice in one wait`);
+        expired.add(event.key);
+        this.#timerTold(event, wait);
+      }
+    }
+    if (told.length < room) this.#judgeSilence(silent, wait, others);
+    this.#seen(wait);
+  }
+
+  /** What a wait has seen of the notification and of edges that are over. */
+  #seen({ told, room, cut, blurred }: Wait): void {
+    if (this.#mayBeNotified) {
+      const isSeen = told.length === 0 && !cut && !blurred && !this.disturbed;
+      this.notified = isSeen ? "no" : "maybe";
+    }
+    // What was ready for a moment only is forgotten, unless it was not looked at.
+    if (told.length === room || cut) return;
+    for (const registration of this.registrations.values()) {
+      if (registration.mode >= EDGE && this.readiness(registration) === 0) registration.owed = 0;
+    }
+  }
+
+  /** The kernel refused to arm a registration, of which its user is told, or to silence or to move it. */
+  #refused({ operation, fd, error }: Refusal, wasArmed: boolean): void {
+    const known = this.registrations.get(fd);
+    if (known === undefined) return;
+    if (operation === "modify" && wasArmed) known.refused = known.armed;
+    if (operation !== "modify" || isGone(error)) known.certain = false;
+  }
+
+  #judgeTimes({ timeout, start, end, hurried, told, delay, blurred, refusals }: Wait): void {
+    const passed = end - start;
+    if (told.length === 0 && !this.#mayBeNotified && (timeout === undefined || passed < timeout)) {
+      throw new Difference(`a wait of ${timeout} ns told nothing after ${passed} ns`);
+    }
+    const isHurried = hurried && !blurred && refusals.length === 0;
+    if (isHurried && passed > delay) throw new Difference(`a wait blocked ${passed} ns with something to tell`);
+    if (timeout !== undefined && passed > timeout + delay) {
+      throw new Difference(`a wait of ${timeout} ns took ${passed} ns`);
+    }
+  }
+
+  #timerTold({ key, readiness, expirations }: Told, { start, end }: Wait): void {
+    const timer = this.timers.get(key);
+    if (timer === undefined || !timer.armed) throw new Difference(`timer ${key} expired, and is not armed`);
+    if (readiness !== 0) throw new Difference(`timer ${key} is ready for ${readiness}`);
+    if (timer.due > end) throw new Difference(`timer ${key} expired ${timer.due - end} ns early`);
+    const count = BigInt(expirations);
+    if (timer.period === 0n) {
+      if (count !== 1n) throw new Difference(`timer ${key} expired ${count} times`);
+      timer.armed = false;
+      return;
+    }
+    const least = timer.due <= start ? (start - timer.due) / timer.period + 1n : 1n;
+    const most = (end - timer.due) / timer.period + 1n;
+    if (count < least || count > most) {
+      throw new Difference(`timer ${key} expired ${count} times, not ${least} to ${most}`);
+    }
+    timer.due += count * timer.period;
+  }
+
+  #registrationTold({ key, readiness, errorCode }: Told, { errors, blurred, told }: Wait): Registration {
+    const known = [...this.registrations.values()].find((registration) => registration.key === key);
+    if (known === undefined) throw new Difference(`an event of nobody: key ${key}`);
+    if (told.filter((event) => event.expirations === 0 && event.key === key).length > 1) {
+      throw new Difference(`key ${key} was told twice in one wait`);
+    }
+    if (!known.armed) throw new Difference(`key ${key} was told, and is not armed`);
+
+    if (errorCode !== undefined) {
+      // A deferred change was refused: by a fault, or because the file is gone.
+      const isExplained = errors.has(errorCode) || known.refused || !known.certain;
+      if (!isExplained) throw new Difference(`key ${key} was refused with ${errorCode}`);
+      if (readiness !== (known.interest | ERROR)) throw new Difference(`key ${key}: a refusal that tells ${readiness}`);
+      known.armed = false;
+      known.refused = false;
+      return known;
+    }
+
+    const isTrue = this.readiness(known);
+    if (!blurred) {
+      if (readiness !== isTrue) throw new Difference(`key ${key} is ready for ${isTrue}, and was told ${readiness}`);
+      if (readiness === 0) throw new Difference(`key ${key} was told, and is not ready`);
+      const isNew = known.owed !== 0 || known.told !== known.file.stirs || this.disturbed;
+      if (known.mode >= EDGE && !isNew) throw new Difference(`key ${key} was told an edge twice`);
+    }
+    known.armed = known.mode === LEVEL || known.mode === EDGE;
+    known.passedOver = 0;
+    known.seen = isTrue;
+    known.owed = 0;
+    known.told = blurred ? -1 : known.file.stirs;
+    return known;
+  }
+
+  /** There was room for more: whatever had to be told and was not is lost. */
+  #judgeSilence(silent: ReadonlySet<Registration>, wait: Wait, others: number): void {
+    const { start, end, delay, cut, blurred, told, room, failed } = wait;
+    if (failed) return;
+    for (const [key, { armed, due }] of this.timers) {
+      const isLost = armed && (due <= start || (told.length === 0 && due <= end - delay));
+      if (isLost) throw new Difference(`timer ${key} was due and was not told`);
+    }
+    if (cut || blurred) return;
+    for (const lost of silent) {
+      // The kernel brings no more than there is room for, of what nobody hears of, too. A later wait has the rest.
+      const isLater = told.length > 0 && told.length + others >= room && lost.passedOver++ <= this.registrations.size;
+      if (!isLater) throw new Difference(`key ${lost.key}, fd ${lost.fd} was ready and was not told`);
+    }
+  }
+
+  /** A notification may end a wait: one that was not seen, or an old one that a new kernel object reports again. */
+  get #mayBeNotified(): boolean {
+    return this.notified === "yes" || this.notified === "maybe" || (this.notified === "no" && this.disturbed);
+  }
+
+  /** How much the kernel may bring that nobody is told of: the notification, and what is registered and not armed. */
+  #others(): number {
+    if (this.disturbed) return Infinity;
+    let count = this.#mayBeNotified ? 1 : 0;
+    for (const { armed, interest } of this.registrations.values()) if (!armed || interest === 0) count++;
+    return count;
+  }
+}
+
+/** Whether the kernel says that the file is no longer there. */
+function isGone(error: string): boolean {
+  return error === "EBADF" || error === "ENOENT" || error === "EPERM";
+}

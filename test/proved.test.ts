@@ -1,0 +1,117 @@
+/** Faults of ours that the model found: each by the shortest program that showed it. */
+import assert from "node:assert/strict";
+import { Events, Interest, Poller, type ReadyEvent } from "lio-poller";
+import { FaultyKernel, SimulatedEpoll, type Fault } from "lio-poller/sim";
+
+const R = Interest.READABLE;
+
+function start() {
+  const simulated = new SimulatedEpoll();
+  const coming: { name: string; faults: readonly Fault[] }[] = [];
+  const kernel = new FaultyKernel(simulated, ({ name }) => {
+    return coming[0]?.name === name ? coming.shift()?.faults : undefined;
+  });
+  const poller = new Poller({ kernel });
+  const events = new Events(8);
+  return {
+    poller,
+    io: simulated.io,
+    clock: simulated.clock,
+    simulated,
+    /** What goes wrong in the next calls of a name, in order. */
+    coming: (name: string, ...faults: Fault[]) => void coming.push({ name, faults }),
+    poll: (): ReadyEvent[] => {
+      poller.wait(events, { timeout: 0 });
+      return events.toArray();
+    },
+  };
+}
+
+describe("what the model found stays mended:", () => {
+  it("a periodic timer is told once a wait, however short its period and however long the wait takes", () => {
+    const { poller, poll, clock, coming } = start();
+    poller.addTimer(1, 0, { repeat: 0.000001 });
+    let told = 0;
+    const before = clock.now();
+    for (let round = 0; round < 4; round++) {
+      // Time passes between any two looks at the clock.
+      for (let call = 0; call < 3; call++) coming("now", { kind: "delay", milliseconds: 0.5 });
+      const events = poll();
+      assert.equal(events.length, 1, `round ${round}`);
+      told += events[0]?.expirations ?? 0;
+      coming("now");
+    }
+    assert.ok(told <= Number(clock.now() - before) + 1, "no period was counted twice");
+  });
+
+  it("a closed descriptor is deleted with success even if its number is a regular file's by now", () => {
+    const { poller, poll, io } = start();
+    const fd = io.eventfd(1);
+    const other = io.dup(fd);
+    poller.add(fd, 1, R, { mode: "level" });
+    io.dup(io.regular(), fd);
+    poller.delete(fd);
+    assert.throws(() => poller.delete(fd), { code: "ENOENT" });
+    assert.equal(poller.stats().registrations, 0);
+    // What the duplicate keeps alive in the kernel is not told to anyone.
+    for (let round = 0; round < 4; round++) assert.deepEqual(poll(), []);
+    io.close(other);
+  });
+
+  it("the same in a batch", () => {
+    const { poller, io } = start();
+    const fd = io.eventfd(1);
+    poller.add(fd, 1, R);
+    io.dup(io.regular(), fd);
+    const change = { fd, key: 2, interest: Interest.WRITABLE };
+    const verdicts = poller.apply([
+      { op: "modify", ...change },
+      { op: "delete", fd },
+      { op: "delete", fd },
+    ]);
+    assert.deepEqual(
+      verdicts.map((error) => error?.code),
+      ["EPERM", undefined, "ENOENT"],
+    );
+  });
+
+  it("a wait that fails after the kernel told of a notification leaves it to the next one", () => {
+    const { poller, clock, coming } = start();
+    const events = new Events(1);
+    poller.notify();
+    // The notification takes the only room, so the wait looks once more for descriptors.
+    coming("wait");
+    coming("wait", { kind: "error", error: "EFAULT" });
+    assert.throws(() => poller.wait(events), { code: "EFAULT" });
+    const before = clock.now();
+    assert.equal(poller.wait(events, { timeout: 1000 }), 0);
+    assert.equal(clock.now(), before, "it was notified");
+  });
+
+  for (const error of ["ENOMEM", "EINVAL"]) {
+    it(`a registration that cannot be moved to a new kernel object is told so (${error})`, () => {
+      const { poller, poll, io, simulated, coming } = start();
+      const fd = io.eventfd(1);
+      const other = io.dup(fd);
+      const bystander = io.eventfd(0);
+      poller.add(fd, 1, R, { mode: "level" });
+      poller.add(bystander, 2, R, { mode: "level" });
+      io.close(fd);
+      poller.delete(fd);
+      assert.deepEqual(poll(), []);
+      // Its second event shows that the duplicate would go on for ever.
+      coming("create");
+      coming("control", { kind: "change", index: 0, error });
+      const [told] = poll();
+      assert.deepEqual([told?.key, told?.error, told?.errorCode], [2, true, error]);
+      assert.equal(poller.stats().rebuilds, 1);
+      io.write(bystander, new Uint8Array(8).fill(1));
+      assert.deepEqual(poll(), [], "it is not registered with the new one");
+      poller.delete(bystander);
+      poller.add(bystander, 3, R);
+      assert.equal(poll()[0]?.key, 3);
+      assert.equal(simulated.instances, 1);
+      io.close(other);
+    });
+  }
+});
