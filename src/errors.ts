@@ -60,7 +60,7 @@ export function systemErrorName(errno: number): string {
 
 /** The positive number of an error by Node's name; 0 if this platform has no such error. */
 export function errorNumber(name: string): number {
-  return (constants.errno as Record<string, number>)[name] ?? 0;
+  return Object.hasOwn(constants.errno, name) ? (constants.errno as Record<string, number>)[name]! : 0;
 }
 
 /** An argument of the wrong type: Node's `ERR_INVALID_ARG_TYPE`. */
