@@ -262,9 +262,10 @@ function part(buffer: Uint8Array, offset = 0, length?: number): Uint8Array {
   if (!isUint8Array(buffer)) throw invalidType("buffer", "an instance of Uint8Array", buffer);
   checkInteger("offset", offset, 0, buffer.length);
   const rest = buffer.length - offset;
-  checkInteger("length", length ?? rest, 0, rest);
+  const count = length === undefined ? rest : length;
+  checkInteger("length", count, 0, rest);
   // A view of our own: Node's Buffer is a Uint8Array whose slice() does not copy.
-  return new Uint8Array(buffer.buffer, buffer.byteOffset + offset, length ?? rest);
+  return new Uint8Array(buffer.buffer, buffer.byteOffset + offset, count);
 }
 
 /** Negative numbers pass: no table holds them, so they are EBADF, as every descriptor that is not open. */
