@@ -9,7 +9,12 @@ import { getSystemErrorMap } from "node:util";
 
 /** Codes of failures that are not the kernel's. */
 export type PollerErrorCode =
-  "ERR_POLLER_ADDON" | "ERR_POLLER_BUSY" | "ERR_POLLER_CLOSED" | "ERR_POLLER_TRAPPED" | "ERR_POLLER_UNSUPPORTED";
+  | "ERR_POLLER_ADDON"
+  | "ERR_POLLER_ATTACHED"
+  | "ERR_POLLER_BUSY"
+  | "ERR_POLLER_CLOSED"
+  | "ERR_POLLER_TRAPPED"
+  | "ERR_POLLER_UNSUPPORTED";
 
 /** An operation that failed, by the kernel's word or because of the poller's state. */
 export class PollerError extends Error {

@@ -153,7 +153,7 @@ const OPERATION_DELETE: u32 = 2;
 
 const changes = memory.data(1024 * 20, 8);
 // Where the lists land that a call returns: events or failures, 12 bytes each. One call at a time needs only one place.
-const landing = memory.data(1024 * 12, 8);
+export const landing = memory.data(1024 * 12, 8);
 const verdicts = memory.data(1024 * 4, 8);
 const result = memory.data(16, 8);
 
