@@ -139,8 +139,8 @@ export class Poller implements Disposable {
     }
     instance.state = IDLE;
     instance.refresh();
-    this.#attachment?.settle();
     if (failure !== 0) throw errorAt(instance, failure, "add", fd);
+    this.#attachment?.settle();
   }
 
   /**
@@ -176,8 +176,8 @@ export class Poller implements Disposable {
       throw instance.trapped(cause);
     }
     instance.state = IDLE;
-    if (this.#attachment !== undefined) this.#attachment.settle();
     if (failure !== 0) throw errorAt(instance, failure, "modify", fd);
+    if (this.#attachment !== undefined) this.#attachment.settle();
   }
 
   /**
@@ -198,8 +198,8 @@ export class Poller implements Disposable {
       throw instance.trapped(cause);
     }
     instance.state = IDLE;
-    this.#attachment?.settle();
     if (failure !== 0) throw errorAt(instance, failure, "delete", fd);
+    this.#attachment?.settle();
   }
 
   /**
@@ -305,8 +305,8 @@ export class Poller implements Disposable {
     }
     instance.state = IDLE;
     instance.refresh();
-    this.#attachment?.settle();
     if (failure !== 0) throw errorAt(instance, failure, syscall);
+    this.#attachment?.settle();
   }
 
   /**

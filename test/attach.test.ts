@@ -350,6 +350,27 @@ for (const { way, kernel } of deliveries) {
       });
     });
 
+    it("tells the errors of changes as before", () => {
+      poller.attach(note);
+      const [fd, closed] = [open(1), eventfd(1)];
+      close(closed);
+      poller.add(fd, 1, R);
+      poller.addTimer(1, 60_000);
+      assert.throws(() => poller.add(fd, 1, R), { code: "EEXIST", syscall: "add" });
+      assert.throws(() => poller.modify(closed, 1, R), { code: "ENOENT", syscall: "modify" });
+      assert.throws(() => poller.delete(closed), { code: "ENOENT", syscall: "delete" });
+      assert.throws(() => poller.addTimer(1, 1), { code: "EEXIST", syscall: "addTimer" });
+      assert.throws(() => poller.deleteTimer(2), { code: "ENOENT", syscall: "deleteTimer" });
+      const verdicts = poller.apply([
+        { op: "add", fd, key: 1, interest: R },
+        { op: "add", fd: closed, key: 1, interest: R },
+      ]);
+      assert.deepEqual(
+        verdicts.map((error) => error?.code),
+        ["EEXIST", "EBADF"],
+      );
+    });
+
     it("holds nothing once it is detached or closed", async () => {
       const fd = open();
       poller.attach(note);
