@@ -150,8 +150,13 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
   const fd = kernel.stagedFd(index);
   const entry = poller.find(fd)!;
   if (entry.state & FIRED) {
-    entry.applied = isGone(error) ? kernel.ABSENT : kernel.armed(entry.interest, entry.mode, false);
-    if (!kernel.CLOSING_ENDS || !isGone(error)) poller.unruly = true;
+    const isSilent = kernel.isReported(error) || (kernel.CLOSING_ENDS && isGone(error));
+    entry.applied = isSilent
+      ? kernel.heldAfterRefusal(index, error)
+      : isGone(error)
+        ? kernel.ABSENT
+        : kernel.armed(entry.interest, entry.mode, false);
+    if (!isSilent) poller.unruly = true;
     return;
   }
   entry.applied = kernel.heldAfterRefusal(index, error);
@@ -160,7 +165,11 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
 }
 
 function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration): void {
-  buffer.pushError(entry.key, entry.interest, entry.error);
+  if (kernel.isReported(entry.error)) {
+    buffer.end = writeEvent(buffer.end, entry.key, kernel.readinessOf(kernel.REPORTED_MASK, entry.interest));
+  } else {
+    buffer.pushError(entry.key, entry.interest, entry.error);
+  }
   entry.error = OK;
   entry.state |= FIRED;
   entry.firedAt = <u32>poller.waits;
@@ -172,7 +181,6 @@ function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration)
 function report(poller: Poller, buffer: EventBuffer): void {
   const wait = <u32>poller.waits;
   const end = kernel.readyList + <usize>kernel.ready * kernel.READY_STEP;
-  const limit = buffer.limit;
   let at = buffer.end;
   for (let event = kernel.readyList; event != end; event += kernel.READY_STEP) {
     const fd = kernel.readyFd(event);
@@ -192,12 +200,6 @@ function report(poller: Poller, buffer: EventBuffer): void {
     }
     const interest = flags & INTEREST_FLAGS;
     if (interest == 0) continue;
-    if (kernel.MAY_EXCEED && at == limit) {
-      // Looked at again before the next wait, which arms what has spent itself on this.
-      entry.applied = kernel.unread(left, kernel.readyMask(event));
-      poller.enqueue(fd, entry);
-      continue;
-    }
     const readiness = kernel.readinessOf(kernel.readyMask(event), interest);
     const told = at;
     at = writeEvent(at, entry.key, readiness, kernel.readyAmount(event));
