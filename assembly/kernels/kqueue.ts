@@ -433,13 +433,12 @@ function plan(count: u32): bool {
 
 function planOne(change: Change): void {
   const task = change.task;
+  if (task == FINISHED) return;
   if (task == REGISTER) planKnotes(change, change.hold);
   else if (task == PROBE) planProbe(change);
   else if (task == REPLACE) planReplacement(change);
   else if (task == END) planEnd(change, change.applied);
-  else if (task == RESTORE) planAnew(change, change.applied);
-  else if (task == INQUIRE) planAnew(change, READ_HELD | WRITE_HELD);
-  else if (task == WITNESS) planAnew(change, READ_HELD);
+  else planAnew(change, task == RESTORE ? change.applied : task == INQUIRE ? READ_HELD | WRITE_HELD : READ_HELD);
 }
 
 function step(change: Change, filter: u32, actions: u32): void {
@@ -477,11 +476,10 @@ function planKnote(change: Change, hold: u32, filter: u32): void {
 /** A step that changes nothing, but fails if the knote is gone. */
 function planProbe(change: Change): void {
   const held = change.applied;
-  let filter: u32 = 0;
   // Enabling an edge-triggered one again may report its edge again. One that is disabled is better.
-  for (let other: u32 = 0; other < FILTERS; other++) if (isHeld(held, other)) filter = other;
-  for (let other: u32 = 0; other < FILTERS; other++) if (isHeld(held, other) && !isEnabled(held, other)) filter = other;
-  step(change, filter, isEnabled(held, filter) ? ENABLE : DISABLE);
+  const disabled = held & HELD & ~(held >> 1);
+  if (disabled != 0) step(change, ctz(disabled) >> 1, DISABLE);
+  else step(change, ctz(held) >> 1, ENABLE);
 }
 
 /** First what needs knotes that there are, then the new ones. */
