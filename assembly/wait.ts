@@ -14,6 +14,7 @@ import { FIRED, FIRED_FLAG, INTEREST_FLAGS, MODE_FLAGS, REGISTERED, Registration
 import { firedKey, saturated } from "./timers";
 
 const MODE_ONESHOT: u32 = 0;
+const MODE_LEVEL: u32 = 1;
 const MODE_EDGE_ONESHOT: u32 = 3;
 
 /** Waits, for ever unless there is a timeout. Answers an error; else the buffer tells the events. */
@@ -30,7 +31,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
 
   while (true) {
     flush(poller, buffer);
-    const mayBlock = buffer.count == 0 && !poller.woken;
+    const mayBlock = buffer.count == 0 && !poller.woken && poller.firstQueued < 0;
     let limit: u64 = mayBlock ? remaining : 0;
     let isLimited = hasTimeout || !mayBlock;
     if (poller.timers.armed > 0) {
@@ -105,15 +106,21 @@ function expire(poller: Poller, buffer: EventBuffer, time: u64): bool {
 
 // ---- Before the kernel waits -----------------------------------------------------------------------------------------
 
-/** Empties the queue: reports refusals while there is room, and stages what arms or silences a registration. */
+/**
+ * Goes through the queue as it is: reports refusals while there is room, and stages what arms or silences a registration.
+ */
 function flush(poller: Poller, buffer: EventBuffer): void {
-  while (poller.firstQueued >= 0 && buffer.count < buffer.capacity) {
+  if (poller.firstQueued < 0) return;
+  const last = poller.queueLast;
+  let entry = last;
+  do {
+    if (buffer.count == buffer.capacity) return;
     const fd = poller.firstQueued;
-    const entry = poller.dequeue();
+    entry = poller.dequeue();
     if (!(entry.state & REGISTERED)) continue;
-    if (entry.error != OK) reportRefusal(poller, buffer, entry);
+    if (entry.error != OK) reportRefusal(poller, buffer, fd, entry);
     else stageDifference(poller, fd, entry);
-  }
+  } while (entry != last);
 }
 
 function stageDifference(poller: Poller, fd: i32, entry: Registration): void {
@@ -157,8 +164,13 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
       entry.applied = kernel.heldAfterRefusal(index, error);
       return;
     }
-    entry.applied = isGone(error) ? kernel.ABSENT : kernel.armed(entry.interest, entry.mode, false);
-    if (!kernel.CLOSING_ENDS || !isGone(error)) poller.unruly = true;
+    const isSilent = kernel.isReported(error) || (kernel.CLOSING_ENDS && isGone(error));
+    entry.applied = isSilent
+      ? kernel.heldAfterRefusal(index, error)
+      : isGone(error)
+        ? kernel.ABSENT
+        : kernel.armed(entry.interest, entry.mode, false);
+    if (!isSilent) poller.unruly = true;
     return;
   }
   entry.applied = kernel.heldAfterRefusal(index, error);
@@ -166,11 +178,22 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
   poller.enqueue(fd, entry);
 }
 
-function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration): void {
-  buffer.pushError(entry.key, entry.interest, entry.error);
+function reportRefusal(poller: Poller, buffer: EventBuffer, fd: i32, entry: Registration): void {
+  const wait = <u32>poller.waits;
+  if (!kernel.isReported(entry.error)) {
+    buffer.pushError(entry.key, entry.interest, entry.error);
+  } else {
+    // A state like any other: told by every wait in level mode, once.
+    const isLevel = entry.mode == MODE_LEVEL;
+    if (isLevel) poller.enqueue(fd, entry);
+    if (isLevel && entry.firedAt == wait) return;
+    buffer.end = writeEvent(buffer.end, entry.key, kernel.readinessOf(kernel.REPORTED_MASK, entry.interest));
+    entry.firedAt = wait;
+    if (isLevel) return;
+  }
   entry.error = OK;
   entry.state |= FIRED;
-  entry.firedAt = <u32>poller.waits;
+  entry.firedAt = wait;
 }
 
 // ---- After it --------------------------------------------------------------------------------------------------------
@@ -179,7 +202,6 @@ function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration)
 function report(poller: Poller, buffer: EventBuffer): void {
   const wait = <u32>poller.waits;
   const end = kernel.readyList + <usize>kernel.ready * kernel.READY_STEP;
-  const limit = buffer.limit;
   let at = buffer.end;
   for (let event = kernel.readyList; event != end; event += kernel.READY_STEP) {
     const fd = kernel.readyFd(event);
@@ -205,18 +227,14 @@ function report(poller: Poller, buffer: EventBuffer): void {
     }
     const interest = flags & INTEREST_FLAGS;
     if (interest == 0) continue;
-    if (kernel.MAY_EXCEED && at == limit) {
-      // Looked at again before the next wait, which arms what has spent itself on this.
-      entry.applied = kernel.unread(left, kernel.readyMask(event));
-      poller.enqueue(fd, entry);
-      continue;
-    }
     const readiness = kernel.readinessOf(kernel.readyMask(event), interest);
     if (kernel.COMPLETES && readiness == 0) continue;
     const told = at;
     at = writeEvent(at, entry.key, readiness, kernel.readyAmount(event));
     if (kernel.readyError(event) != OK) storeEventError(told, kernel.readyError(event));
     const mode = (flags & MODE_FLAGS) >> 8;
+    // What the kernel holds has ended, but the state has not.
+    if (mode == MODE_LEVEL && left != applied) poller.enqueue(fd, entry);
     if (mode != MODE_ONESHOT && mode != MODE_EDGE_ONESHOT) continue;
     entry.state = <u8>((flags | FIRED_FLAG) >> 16);
     entry.firedAt = wait;
