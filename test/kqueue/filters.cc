@@ -114,10 +114,9 @@ bool WriteIsShutDown(int fd, const File& file) {
 }
 
 Reading SocketWrite(int fd, const File& file, uint32_t fflags, int64_t data) {
-  if (Option(fd, SO_ACCEPTCONN) != 0) return {};
   short ready = Poll(fd, POLLOUT | POLLRDHUP);
   bool hung_up = (ready & POLLHUP) != 0;
-  // Linux hangs up on a socket that was never connected; in sowrite it is just not ready.
+  // Linux hangs up on a socket that was never connected; in sowrite it is just not ready, as one that listens.
   if (hung_up && (ready & POLLRDHUP) == 0) return {};
   Reading reading;
   reading.data = Option(fd, SO_SNDBUF) - Asked(fd, TIOCOUTQ, 0);
@@ -134,17 +133,10 @@ Reading SocketWrite(int fd, const File& file, uint32_t fflags, int64_t data) {
   return reading;
 }
 
-bool MayRead(int fd) {
-  return (fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY;
-}
-bool MayWrite(int fd) {
-  return (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
-}
-
 // "Returns when there is data to read; data contains the number of bytes available. When the last writer disconnects,
-// the filter will set EV_EOF in flags." In pipe_kqfilter a filter for the other direction attaches and never fires.
+// the filter will set EV_EOF in flags." In pipe_kqfilter a filter for the other direction attaches and never
+// fires; poll(2) tells of nothing but the own direction.
 Reading PipeRead(int fd) {
-  if (!MayRead(fd)) return {};
   short ready = Poll(fd, POLLIN);
   Reading reading;
   reading.data = Asked(fd, FIONREAD, 0);
@@ -156,7 +148,6 @@ Reading PipeRead(int fd) {
 // "For sockets, pipes and fifos, data will contain the amount of space remaining in the write buffer. The filter will
 // set EV_EOF when the reader disconnects". In pipewrite data is 0 then.
 Reading PipeWrite(int fd) {
-  if (!MayWrite(fd)) return {};
   short ready = Poll(fd, POLLOUT);
   Reading reading;
   reading.eof = (ready & POLLERR) != 0;
@@ -285,7 +276,7 @@ int Attachable(int fd, const File& file, int filter) {
   if (file.kind == File::Kind::kQueue) return EINVAL;
   // In pipe_kqfilter, "other end of pipe has been closed"; so in OpenBSD and macOS, while NetBSD says EBADF. A FIFO's
   // reader may come back: it attaches and says EV_EOF.
-  if (file.kind == File::Kind::kPipe && MayWrite(fd) && PipeWrite(fd).eof) return EPIPE;
+  if (file.kind == File::Kind::kPipe && PipeWrite(fd).eof) return EPIPE;
   return 0;
 }
 

@@ -393,6 +393,18 @@ TEST("Deleting or disabling one filter for writing leaves the others, in this qu
   EQUAL(Count(other), 0);
 }
 
+TEST("What another queue may write makes no queue readable that has no filter for writing any more") {
+  Fd kq = Kqueue(), other = Kqueue();
+  Pair a = UnixPair(), b = UnixPair();
+  Fill(b.first);
+  EQUAL(Apply(kq, a.first, EVFILT_WRITE, EV_ADD), 0);
+  EQUAL(Apply(kq, a.first, EVFILT_WRITE, EV_DELETE), 0);
+  EQUAL(Apply(other, b.first, EVFILT_WRITE, EV_ADD), 0);
+  Drain(b.second);
+  CHECK(!Readable(kq));
+  EQUAL(Count(other), 1);
+}
+
 TEST("Queues do not share kevents") {
   Fd a = Kqueue(), b = Kqueue();
   Pair pair = UnixPair();
