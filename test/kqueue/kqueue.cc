@@ -10,11 +10,10 @@
 // queue,
 //   so that a plain close(2) of that number, by whomever, leaves nothing open. Two descriptors belong to the process
 //   and are opened when this is loaded: the doorbell, an eventfd that is always readable, and the registry, an epoll.
-// - Descriptors are registered edge-triggered, as the source of KNOTE only: those to read in the queue's own epoll, all
-// of
-//   them in the registry, for writing if anything asks for that. Two registrations, because one would let what can be
-//   read activate the filter for writing again, which EV_CLEAR would show. A queue with filters for writing holds the
-//   registry.
+// - Descriptors are registered edge-triggered, as the source of KNOTE only, and only while a knote is enabled: those to
+//   read in the queue's own epoll, those to write in the registry, which holds all others for nothing. Two
+//   registrations, because one would let what can be read activate the filter for writing again, which EV_CLEAR would
+//   show. A queue with filters for writing holds the registry.
 // - The queue is readable while knotes wait in it: it holds the doorbell, armed as long.
 // - "Calling close on a file descriptor will remove any kevents that reference the descriptor", whatever duplicates
 // there
@@ -33,6 +32,7 @@
 // - EV_ONESHOT runs the filter again before it reports, as the manual says ("the filter is also run when the user
 // attempts
 //   to retrieve the kevent"), and as OpenBSD and macOS do, but not FreeBSD.
+// - EV_DISPATCH with EV_CLEAR disables, as in FreeBSD; in NetBSD's kqueue_scan EV_CLEAR alone counts then.
 // - NOTE_TRIGGER in the EV_ADD itself triggers, as in OpenBSD, DragonFly and macOS; FreeBSD and NetBSD overlook it.
 //
 // Limits:
