@@ -1,8 +1,16 @@
 /** The platform's own kernel, through the native addon. */
 import { components } from "./components.js";
-import { pollerError } from "./errors.js";
-import { cabiLower, type ImportedFunction, type Kernel, type KernelName, type OpenKernel } from "./kernel.js";
+import { pollerError, systemError } from "./errors.js";
+import {
+  cabiLower,
+  type Delivery,
+  type ImportedFunction,
+  type Kernel,
+  type KernelName,
+  type OpenKernel,
+} from "./kernel.js";
 import { native, type NativeKernel } from "./native.js";
+import { loopWatchesDescriptors } from "./runtime.js";
 
 class PlatformKernel implements Kernel {
   constructor(
@@ -15,9 +23,16 @@ class PlatformKernel implements Kernel {
     const functions = kernel.functions.map((name) => [name, imported(kernel, name)] as const);
     return {
       imports: { [this.name]: Object.fromEntries(functions), clock: { now: monotonic } },
+      deliver: (descriptor, wake) => delivered(kernel, descriptor, wake),
       close: () => kernel.close(),
     };
   }
+}
+
+function delivered(kernel: NativeKernel, descriptor: number, wake: () => void): Delivery {
+  const delivery = kernel.deliver?.(descriptor, wake) ?? native.deliver(descriptor, wake, loopWatchesDescriptors);
+  if (typeof delivery === "number") throw systemError(-delivery, "attach");
+  return delivery;
 }
 
 /** A function of the addon, which the component calls without anything between. */
@@ -41,7 +56,7 @@ for (const [name, create] of Object.entries(native.kernels).toSorted()) {
 }
 
 /** The names of the kernels that this platform has; the first is the one that is used unless another is asked for. */
-export const platformKernels: readonly KernelName[] = [...kernels.keys()];
+export const platformKernels: readonly KernelName[] = Object.freeze([...kernels.keys()]);
 
 /** The platform's kernel of that name, or its first one. @throws PollerError `ERR_POLLER_UNSUPPORTED` if it has none. */
 export function platformKernel(name: string | undefined): Kernel {
