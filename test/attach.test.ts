@@ -438,7 +438,9 @@ for (const { way, kernel } of deliveries) {
         stderr: "",
       });
       const { status, stdout, stderr } = run("attached", [way, "uncaught"]);
-      assert.deepEqual({ status, stdout }, { status: 1, stdout: "attached\nthrowing 1\n" });
+      assert.equal(status, 1);
+      // Other events may come before the runtime gets round to ending the process.
+      assert.match(stdout, /^attached\nthrowing 1\n/);
       assert.match(stderr, /thrown in the callback/);
     });
   });

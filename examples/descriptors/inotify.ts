@@ -41,7 +41,8 @@ function* eventsIn(bytes: Buffer): Generator<[what: string, name: string]> {
 
 if (process.env["INOTIFY"] === undefined) {
   const folder = process.argv[2] ?? mkdtempSync(join(tmpdir(), "lio-poller-"));
-  const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2), folder];
+  const runs = "Deno" in globalThis ? ["run", "--allow-all"] : process.execArgv;
+  const again = [process.execPath, ...runs, ...process.argv.slice(1, 2), folder];
   const { status } = spawnSync("python3", ["-c", HAND_DOWN, folder, ...again], { stdio: "inherit" });
   if (process.argv[2] === undefined) rmSync(folder, { recursive: true });
   process.exitCode = status ?? 1;

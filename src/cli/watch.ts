@@ -3,6 +3,7 @@ import { constants, openSync } from "node:fs";
 import type { ReadyEvent } from "../events.js";
 import { Interest } from "../interest.js";
 import { Poller } from "../poller.js";
+import { runtime } from "../runtime.js";
 
 export interface WatchSettings {
   readonly readable: boolean;
@@ -76,6 +77,7 @@ function interestOf({ readable, writable, priority }: WatchSettings): Interest {
 /** A number is a descriptor that is open; anything else is opened, without waiting for another end. */
 function open(name: string, forWriting: boolean): number {
   if (/^\d+$/.test(name)) return Number(name);
+  if (runtime.name === "deno") throw new Error("Deno opens no descriptors: name one that is open, by its number");
   const access = forWriting ? constants.O_RDWR : constants.O_RDONLY;
   return openSync(name, access | constants.O_NONBLOCK | constants.O_NOCTTY);
 }
