@@ -7,7 +7,7 @@ import { Events, Interest, type Key, notify, Poller, type ReadyEvent, restrict }
 import { close, dup, eventfd, write } from "lio-poller/io";
 import { SimulatedEpoll } from "lio-poller/sim";
 import { run } from "./support/child.js";
-import { deliveries, idle, ONE, until } from "./support/deliveries.js";
+import { deliveries, idle, ONE, until, untilIdly } from "./support/deliveries.js";
 import { openFiles } from "./support/descriptors.js";
 import { native } from "./support/internals.js";
 
@@ -126,12 +126,12 @@ for (const { way, kernel } of deliveries) {
         (rearm) => setTimeout(rearm, 5),
       ];
       for (const [i, place] of places.entries()) {
-        await until(() => batches.length === i + 1);
+        // Nothing keeps the loop turning: a change that does not go down by itself never does.
+        await untilIdly(() => batches.length === i + 1);
         await idle(2);
         place(() => poller.modify(fd, i + 2, R));
       }
-      // Nothing else keeps the loop turning: if the change does not go down by itself, this takes forever.
-      await idle(20);
+      await untilIdly(() => batches.length === 7);
       assert.deepEqual(
         keys(),
         [1, 2, 3, 4, 5, 6, 7].map((key) => [key]),
@@ -438,7 +438,9 @@ for (const { way, kernel } of deliveries) {
         stderr: "",
       });
       const { status, stdout, stderr } = run("attached", [way, "uncaught"]);
-      assert.deepEqual({ status, stdout }, { status: 1, stdout: "attached\nthrowing 1\n" });
+      assert.equal(status, 1);
+      // Other events may come before the runtime gets round to ending the process.
+      assert.match(stdout, /^attached\nthrowing 1\n/);
       assert.match(stderr, /thrown in the callback/);
     });
   });
