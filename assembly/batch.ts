@@ -4,17 +4,17 @@
  * The changes are those of the `change` variant of wit/poller.wit, 32 bytes each, in memory that the caller has given
  * up:
  *
- *    0  tag      4  -      8  fd     12  -     16  key      24  interest     25  add: mode
- *                                                                            25  modify: 1 if there is a mode
- *                                                                            26  modify: mode
+ *    0  tag      4  -      8  fd     16  key      24  interest     25  add: mode                            28  -
+ *                                                                  25  modify: 1 if there is a mode
+ *                                                                  26  modify: mode
  *
- * The two gaps serve as notes: at 4 the operation that settles the change, plus 1; at 12 its error if it needs none.
+ * The two gaps serve as notes: at 4 the operation that settles the change, plus 1; at 28 its error if it needs none.
  *
  * Two changes of one descriptor become one operation where one verdict answers for both: modify after modify, modify
  * after the add of what is not registered, delete after modify. Any other second change of a descriptor waits for the
  * first one's verdict.
  */
-import { EBADF, ENOENT, OK, storeError } from "./errors";
+import { EBADF, EEXIST, ENOENT, ENOMEM, ENOTSUP, OK, storeError } from "./errors";
 import * as kernel from "./kernel";
 import {
   ADD,
@@ -25,6 +25,7 @@ import {
   Poller,
   carryOut,
   deleteVerdict,
+  isTaken,
   modifiedHere,
   operationAt,
   planAdd,
@@ -50,8 +51,8 @@ function tagOf(change: usize): u32 {
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-function fdOf(change: usize): i32 {
-  return load<i32>(change, 8);
+function fdOf(change: usize): kernel.Descriptor {
+  return kernel.descriptorOf(load<i64>(change, 8));
 }
 
 /** Makes the changes. The failed ones are written over the first ones, as `failure` records; answers how many. */
@@ -71,13 +72,13 @@ export function apply(poller: Poller, changes: usize, length: u32): u32 {
 
 function mustWait(poller: Poller, change: usize): bool {
   if (kernel.staged() == kernel.BATCH) return true;
-  const cell = cellOf(fdOf(change));
-  const place = load<u16>(cell);
+  const fd = kernel.placeOf(poller.places, fdOf(change));
+  const place = load<u16>(cellOf(fd));
   if (place == 0) return false;
   const kind = operationAt(place - 1).kind;
   const tag = tagOf(change);
   if (kind == MODIFY) return tag == ADD;
-  return !(kind == ADD && tag == MODIFY && !isRegistered(poller, fdOf(change)));
+  return !(kind == ADD && tag == MODIFY && !isRegistered(poller, fd));
 }
 
 function isRegistered(poller: Poller, fd: i32): bool {
@@ -87,10 +88,20 @@ function isRegistered(poller: Poller, fd: i32): bool {
 
 function plan(poller: Poller, change: usize): void {
   store<u32>(change, 0, 4);
-  store<u32>(change, OK, 12);
-  const fd = fdOf(change);
+  store<u32>(change, OK, 28);
+  const descriptor = fdOf(change);
+  if (descriptor < 0) {
+    refuse(change, EBADF);
+    return;
+  }
+  const isAdd = tagOf(change) == ADD;
+  if (isAdd && !kernel.hasMode(load<u8>(change, 25))) {
+    refuse(change, ENOTSUP);
+    return;
+  }
+  const fd = isAdd ? kernel.placeFor(poller.places, poller, descriptor) : kernel.placeOf(poller.places, descriptor);
   if (fd < 0) {
-    store<u32>(change, EBADF, 12);
+    refuse(change, isAdd ? ENOMEM : ENOENT);
     return;
   }
   const cell = cellOf(fd);
@@ -101,25 +112,31 @@ function plan(poller: Poller, change: usize): void {
   store<u32>(change, index + 1, 4);
 }
 
+/** Notes that a change fails without the kernel's word. Answers that no operation settles it. */
+function refuse(change: usize, error: u32): i32 {
+  store<u32>(change, error, 28);
+  return -1;
+}
+
 /** Plans a change of a descriptor that the batch does not concern yet. Answers its operation's place, or -1. */
 function planFirst(poller: Poller, change: usize, fd: i32): i32 {
   const tag = tagOf(change);
   const key = load<u64>(change, 16);
   const interest = <u32>load<u8>(change, 24);
-  if (tag == ADD) return planAdd(poller, fd, key, interest, load<u8>(change, 25));
+  if (tag == ADD) {
+    if (isTaken(poller, fd)) return refuse(change, EEXIST);
+    return planAdd(poller, fd, key, interest, load<u8>(change, 25));
+  }
 
   const entry = poller.find(fd);
-  if (entry == null || !(entry.state & REGISTERED)) {
-    store<u32>(change, ENOENT, 12);
-    return -1;
-  }
+  if (entry == null || !(entry.state & REGISTERED)) return refuse(change, ENOENT);
   if (tag == DELETE) {
-    if (entry.applied != kernel.ABSENT) return planDelete(fd);
-    store<u32>(change, remove(poller, fd), 12);
-    return -1;
+    if (entry.applied != kernel.ABSENT) return planDelete(fd, entry);
+    return refuse(change, remove(poller, fdOf(change)));
   }
   const given = givenMode(change);
   const mode = given == KEEP_MODE ? <u32>entry.mode : given;
+  if (!kernel.hasMode(mode)) return refuse(change, ENOTSUP);
   if (modifiedHere(poller, entry, fd, key, interest, mode)) return -1;
   return planModify(entry, fd, key, interest, mode);
 }
@@ -133,6 +150,7 @@ function planAnother(poller: Poller, change: usize, index: u32): i32 {
     return index;
   }
   const given = givenMode(change);
+  if (given != KEEP_MODE && !kernel.hasMode(given)) return refuse(change, ENOTSUP);
   const isLate = operation.kind == MODIFY && poller.find(operation.fd)!.lateness >= LATE;
   operation.key = load<u64>(change, 16);
   operation.interest = load<u8>(change, 24);
@@ -164,7 +182,7 @@ function conclude(poller: Poller, changes: usize, from: u32, to: u32, failures: 
 
 function verdictOf(change: usize): u32 {
   const place = load<u32>(change, 4);
-  if (place == 0) return load<u32>(change, 12);
+  if (place == 0) return load<u32>(change, 28);
   const operation = operationAt(place - 1);
   const tag = tagOf(change);
   if (tag == DELETE) return deleteVerdict(operation.error);
@@ -173,7 +191,7 @@ function verdictOf(change: usize): u32 {
   return operation.error;
 }
 
-/** The cell of a descriptor: the one that has it, or the free one where it goes. */
+/** The cell of a descriptor's place: the one that has it, or the free one where it goes. */
 function cellOf(fd: i32): usize {
   let index = ((<u32>fd * 0x9e3779b1) >> 21) & (CELLS - 1);
   while (true) {

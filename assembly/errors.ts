@@ -22,6 +22,8 @@ export const EPERM: u32 = NAMED | 3;
 export const EINVAL: u32 = NAMED | 5;
 export const ENOMEM: u32 = NAMED | 6;
 export const EINTR: u32 = NAMED | 11;
+export const ENOTSUP: u32 = NAMED | 12;
+export const EPIPE: u32 = NAMED | 15;
 
 /** Reads an `error-code` from memory: the tag at +0, `other`'s number at +4. */
 export function loadError(at: usize): u32 {

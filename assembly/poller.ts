@@ -5,7 +5,7 @@
  * change that needs the kernel's verdict is an `Operation`: planned, sent, and settled by the verdict. One that only arms
  * a registration again needs none, and waits in the poller's queue for the next wait.
  */
-import { EBADF, EEXIST, ENOENT, ENOMEM, OK, isEnded } from "./errors";
+import { EBADF, EEXIST, ENOENT, ENOMEM, ENOTSUP, OK, isEnded } from "./errors";
 import * as kernel from "./kernel";
 import { allocate, release } from "./memory";
 import {
@@ -27,7 +27,9 @@ export const KEEP_MODE: u32 = 0xff;
 export const LATE: u8 = 2;
 const MOST_LATENESS: u8 = 3;
 
-const BYTES: u32 = offsetof<Poller>() + offsetof<Timers>();
+const TIMERS_AT: u32 = offsetof<Poller>();
+const PLACES_AT: u32 = TIMERS_AT + offsetof<Timers>();
+const BYTES: u32 = PLACES_AT + <u32>kernel.PLACES_BYTES;
 
 /** A slab, for lookups need not go through a pointer then, with the kernel object that watches what is in it. */
 // @ts-ignore: top-level decorators are AssemblyScript's
@@ -35,7 +37,7 @@ const BYTES: u32 = offsetof<Poller>() + offsetof<Timers>();
 export class Poller extends Registrations {
   /** The kernel object. */
   handle: u32;
-  /** The queue of registrations to look at before the next wait, linked by `Registration.next`: a number plus 1, or 0. */
+  /** The queue of registrations to look at before the next wait, linked by `Registration.next`: a place plus 1, or 0. */
   queueHead: u32;
   /** Its last entry, if there is one. */
   queueLast: Registration;
@@ -45,6 +47,12 @@ export class Poller extends Registrations {
   notifier: u32;
   /** In the same block, behind the poller. */
   timers: Timers;
+  /** Behind the timers: what the kernel finds places by. */
+  // @ts-ignore: decorators of methods are AssemblyScript's
+  @inline
+  get places(): usize {
+    return changetype<usize>(this) + PLACES_AT;
+  }
   /** A registration that is to be silent could not be silenced. */
   unruly: bool;
   /** The kernel has told of a notification that no wait has ended with. */
@@ -69,7 +77,7 @@ export class Poller extends Registrations {
     }
     memory.fill(at, 0, BYTES);
     createdPoller = changetype<Poller>(at);
-    createdPoller.timers = changetype<Timers>(at + offsetof<Poller>());
+    createdPoller.timers = changetype<Timers>(at + TIMERS_AT);
     createdPoller.handle = kernel.created;
     return OK;
   }
@@ -80,6 +88,7 @@ export class Poller extends Registrations {
     if (this.notifier != 0) kernel.closeNotifier(this.notifier - 1);
     this.clear();
     this.timers.clear();
+    kernel.clearPlaces(this.places);
     release(changetype<usize>(this), BYTES);
   }
 
@@ -94,14 +103,14 @@ export class Poller extends Registrations {
     this.queueLast = entry;
   }
 
-  /** The first number of the queue, or -1. */
+  /** The first place of the queue, or -1. */
   // @ts-ignore: decorators of methods are AssemblyScript's
   @inline
   get firstQueued(): i32 {
     return <i32>this.queueHead - 1;
   }
 
-  /** Takes the first number off the queue, which is not empty. Answers its entry. */
+  /** Takes the first place off the queue, which is not empty. Answers its entry. */
   // @ts-ignore: decorators of methods are AssemblyScript's
   @inline
   dequeue(): Registration {
@@ -154,6 +163,7 @@ export const DELETE: u8 = 2;
 @unmanaged
 export class Operation {
   key: u64;
+  /** The descriptor's place. */
   fd: i32;
   /** What the kernel is to hold. */
   hold: u32;
@@ -189,28 +199,43 @@ function planned(index: u32, kind: u8, fd: i32, key: u64, interest: u32, mode: u
   return index;
 }
 
-/** Plans an add, whatever is registered: only the kernel knows which file the number names. */
+/** Whether a place has a registration whose descriptor is still the same file, where refusing an add does not tell it. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function isTaken(poller: Poller, fd: i32): bool {
+  return kernel.COMPLETES && isStillRegistered(poller, fd);
+}
+
+function isStillRegistered(poller: Poller, fd: i32): bool {
+  const entry = poller.find(fd);
+  if (entry == null || !(entry.state & REGISTERED) || entry.applied == kernel.ABSENT) return false;
+  return !kernel.wasClosed(poller.handle, fd);
+}
+
+/** Plans an add, whatever is registered: only the kernel knows which file the descriptor names. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 export function planAdd(poller: Poller, fd: i32, key: u64, interest: u32, mode: u32): u32 {
   const entry = poller.find(fd);
   const generation = entry == null ? 1 : entry.generation + 1;
+  const isKnown = entry != null && (kernel.COMPLETES || (entry.state & REGISTERED) != 0);
+  const applied = isKnown ? entry!.applied : kernel.ABSENT;
   const hold = kernel.armed(interest, mode, false);
-  return planned(kernel.stageAdd(fd, hold, generation), ADD, fd, key, interest, mode, hold, generation);
+  return planned(kernel.stageAdd(fd, applied, hold, generation), ADD, fd, key, interest, mode, hold, generation);
 }
 
 /** Plans a modify of a registration whose modify `needsKernel`. */
 export function planModify(entry: Registration, fd: i32, key: u64, interest: u32, mode: u32): u32 {
   const hold = kernel.armed(interest, mode, entry.lateness >= LATE);
-  const index = kernel.stageModify(fd, hold, entry.generation);
+  const index = kernel.stageModify(fd, entry.applied, hold, entry.generation);
   return planned(index, MODIFY, fd, key, interest, mode, hold, entry.generation);
 }
 
 /** Plans a delete of a registration. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-export function planDelete(fd: i32): u32 {
-  return planned(kernel.stageDelete(fd), DELETE, fd, 0, 0, 0, 0, 0);
+export function planDelete(fd: i32, entry: Registration): u32 {
+  return planned(kernel.stageDelete(fd, entry.applied), DELETE, fd, 0, 0, 0, 0, 0);
 }
 
 /** Sends the one operation that is planned, and settles it. Answers its verdict. */
@@ -236,7 +261,7 @@ export function carryOut(poller: Poller): u32 {
 @inline
 function settle(poller: Poller, operation: Operation): void {
   if (operation.kind == ADD) operation.error = settleAdd(poller, operation);
-  else if (operation.kind == MODIFY) settleModify(poller, operation);
+  else if (operation.kind == MODIFY) operation.error = settleModify(poller, operation);
   else settleDelete(poller, operation);
 }
 
@@ -247,53 +272,69 @@ function settleAdd(poller: Poller, operation: Operation): u32 {
   // What the kernel has there is a remainder that nobody else knows of: of a descriptor that was closed before it was
   // deleted, and then duplicated back to its number. https://idea.popcount.org/2017-03-20-epoll-is-fundamentally-broken-22/
   if (error == EEXIST && (known == null || !(known.state & REGISTERED))) {
-    kernel.stageModify(fd, operation.hold, operation.generation);
+    kernel.stageModify(fd, kernel.ABSENT, operation.hold, operation.generation);
     const verdict = sendOne(poller);
     // An add does not answer that nothing is registered.
     if (verdict != ENOENT) error = verdict;
   }
-  if (error != OK) return error;
+  if (error != OK && !kernel.isReported(error)) {
+    if (kernel.COMPLETES) vacate(poller, fd, known!);
+    return error;
+  }
 
   const entry = known == null ? poller.ensure(fd) : known;
   if (entry == null) {
-    kernel.stageDelete(fd);
+    kernel.stageDelete(fd, operation.hold);
     sendOne(poller);
     return ENOMEM;
   }
   if (!(entry.state & REGISTERED)) poller.count++;
   entry.generation = operation.generation;
   entry.lateness = 0;
-  replace(entry, operation);
+  replace(poller, entry, operation, error);
   return OK;
 }
 
-function settleModify(poller: Poller, operation: Operation): void {
-  if (operation.error == OK) replace(poller.find(operation.fd)!, operation);
+function settleModify(poller: Poller, operation: Operation): u32 {
+  const error = operation.error;
+  if (error != OK && !kernel.isReported(error)) return error;
+  replace(poller, poller.find(operation.fd)!, operation, error);
+  return OK;
 }
 
 function settleDelete(poller: Poller, operation: Operation): void {
-  if (operation.error == OK || isEnded(operation.error)) forget(poller, poller.find(operation.fd)!);
+  if (operation.error == OK || isEnded(operation.error)) forget(poller, operation.fd, poller.find(operation.fd)!);
 }
 
+/** What a registration is after a change, and the error that its next event is to tell. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-function replace(entry: Registration, operation: Operation): void {
+function replace(poller: Poller, entry: Registration, operation: Operation, error: u32): void {
   entry.key = operation.key;
   entry.interest = operation.interest;
   entry.mode = operation.mode;
-  entry.applied = operation.hold;
+  entry.applied = kernel.isReported(error) ? kernel.REPORTED : kernel.held(entry.applied, operation.hold);
   entry.state = REGISTERED | (entry.state & QUEUED);
-  entry.error = OK;
+  entry.error = error;
+  if (kernel.isReported(error)) poller.enqueue(operation.fd, entry);
 }
 
 /** Ends a registration here. Events of it that are still to come have an old generation from now on. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-function forget(poller: Poller, entry: Registration): void {
+function forget(poller: Poller, fd: i32, entry: Registration): void {
   entry.generation++;
   entry.state &= QUEUED;
   entry.error = OK;
   poller.count--;
+  if (!kernel.COMPLETES) return;
+  entry.applied = kernel.abandoned(entry.applied);
+  vacate(poller, fd, entry);
+}
+
+/** Gives a place away once nothing concerns it any more. */
+export function vacate(poller: Poller, fd: i32, entry: Registration): void {
+  if (!(entry.state & REGISTERED) && entry.applied == kernel.IDLE) kernel.vacate(poller.places, fd);
 }
 
 function sendOne(poller: Poller): u32 {
@@ -303,17 +344,22 @@ function sendOne(poller: Poller): u32 {
 
 // ---- The public operations, one at a time ----------------------------------------------------------------------------
 
-export function add(poller: Poller, fd: i32, key: u64, interest: u32, mode: u32): u32 {
-  if (fd < 0) return EBADF;
+export function add(poller: Poller, descriptor: kernel.Descriptor, key: u64, interest: u32, mode: u32): u32 {
+  if (descriptor < 0) return EBADF;
+  if (!kernel.hasMode(mode)) return ENOTSUP;
+  const fd = kernel.placeFor(poller.places, poller, descriptor);
+  if (fd < 0) return ENOMEM;
+  if (isTaken(poller, fd)) return EEXIST;
   planAdd(poller, fd, key, interest, mode);
   return carryOutOne(poller);
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-export function modify(poller: Poller, fd: i32, key: u64, interest: u32, givenMode: u32): u32 {
+export function modify(poller: Poller, descriptor: kernel.Descriptor, key: u64, interest: u32, givenMode: u32): u32 {
+  const fd = kernel.placeOf(poller.places, descriptor);
   const entry = poller.find(fd);
-  if (entry == null) return fd < 0 ? EBADF : ENOENT;
+  if (entry == null) return descriptor < 0 ? EBADF : ENOENT;
   if (rearmedForFree(poller, entry, key, interest, givenMode)) return OK;
   return modifyOtherwise(poller, entry, fd, key, interest, givenMode);
 }
@@ -321,6 +367,7 @@ export function modify(poller: Poller, fd: i32, key: u64, interest: u32, givenMo
 function modifyOtherwise(poller: Poller, entry: Registration, fd: i32, key: u64, interest: u32, givenMode: u32): u32 {
   if (!(entry.state & REGISTERED)) return ENOENT;
   const mode = givenMode == KEEP_MODE ? <u32>entry.mode : givenMode;
+  if (!kernel.hasMode(mode)) return ENOTSUP;
   if (modifiedHere(poller, entry, fd, key, interest, mode)) return OK;
   planModify(entry, fd, key, interest, mode);
   return carryOutOne(poller);
@@ -335,7 +382,7 @@ function modifyOtherwise(poller: Poller, entry: Registration, fd: i32, key: u64,
 function rearmedForFree(poller: Poller, entry: Registration, key: u64, interest: u32, givenMode: u32): bool {
   // Fired, and always in time so far, for the same interest: all in one comparison.
   const isUsual = givenMode == KEEP_MODE && (entry.flags & ~MODE_FLAGS) == (REGISTERED_FLAG | FIRED_FLAG | interest);
-  if (!isUsual || !kernel.isNoisy(entry.applied)) return false;
+  if (!isUsual || !kernel.staysArmed(entry.applied)) return false;
   entry.key = key;
   entry.state = REGISTERED;
   poller.rearmsLeftOut++;
@@ -364,7 +411,7 @@ export function modifiedHere(poller: Poller, entry: Registration, fd: i32, key: 
 /** Notes whether arming again came in time, that is before the next wait, or before that wait had to silence it. */
 function learn(poller: Poller, entry: Registration): void {
   if (!(entry.state & FIRED)) return;
-  const inTime = entry.firedAt == <u32>poller.waits || kernel.isNoisy(entry.applied);
+  const inTime = entry.firedAt == <u32>poller.waits || kernel.staysArmed(entry.applied);
   if (!inTime) {
     if (entry.lateness < MOST_LATENESS) entry.lateness++;
   } else if (entry.lateness > 0) {
@@ -372,15 +419,16 @@ function learn(poller: Poller, entry: Registration): void {
   }
 }
 
-export function remove(poller: Poller, fd: i32): u32 {
-  if (fd < 0) return EBADF;
+export function remove(poller: Poller, descriptor: kernel.Descriptor): u32 {
+  if (descriptor < 0) return EBADF;
+  const fd = kernel.placeOf(poller.places, descriptor);
   const entry = poller.find(fd);
   if (entry == null || !(entry.state & REGISTERED)) return ENOENT;
   if (entry.applied == kernel.ABSENT) {
-    forget(poller, entry);
+    forget(poller, fd, entry);
     return OK;
   }
-  planDelete(fd);
+  planDelete(fd, entry);
   return deleteVerdict(carryOutOne(poller));
 }
 

@@ -31,6 +31,14 @@ export function writeEvent(at: usize, key: u64, readiness: u32, amount: u64 = 0)
   return at + (1 << EVENT_SHIFT);
 }
 
+/** Lets an event tell its error. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function storeEventError(at: usize, error: u32): void {
+  store<u32>(at, 1, 20);
+  storeError(at + 24, error);
+}
+
 /** Room for the events of one wait. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @unmanaged
@@ -63,6 +71,13 @@ export class EventBuffer {
     release(changetype<usize>(this), offsetof<EventBuffer>());
   }
 
+  /** Where there is room for no event any more. */
+  // @ts-ignore: decorators of methods are AssemblyScript's
+  @inline
+  get limit(): usize {
+    return this.first + ((<usize>this.capacity) << EVENT_SHIFT);
+  }
+
   /** How many events there are. */
   get count(): u32 {
     return (<u32>(this.end - this.first)) >> EVENT_SHIFT;
@@ -77,8 +92,6 @@ export class EventBuffer {
   pushError(key: u64, readiness: u32, error: u32): void {
     const at = this.end;
     this.end = writeEvent(at, key, readiness | ERROR);
-    if (error == OK) return;
-    store<u32>(at, 1, 20);
-    storeError(at + 24, error);
+    if (error != OK) storeEventError(at, error);
   }
 }

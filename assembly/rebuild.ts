@@ -36,7 +36,8 @@ export function rebuild(poller: Poller): u32 {
 /** A page is never more than a batch. */
 function takeOut(poller: Poller, page: u32, entries: usize, handle: u32): void {
   for (let place: u32 = 0; place < PAGE_ENTRIES; place++) {
-    if (isHeld(entryAt(entries, place))) kernel.stageDelete(numberOf(page, place));
+    const entry = entryAt(entries, place);
+    if (isHeld(entry)) kernel.stageDelete(numberOf(page, place), entry.applied);
   }
   const count = kernel.submit(handle);
   poller.changes += count;
@@ -60,8 +61,10 @@ function putIn(poller: Poller, page: u32, entries: usize): void {
     const entry = entryAt(entries, place);
     if (!isHeld(entry)) continue;
     entry.applied =
-      entry.state & FIRED ? kernel.SILENT : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
-    kernel.stageAdd(numberOf(page, place), entry.applied, entry.generation);
+      entry.state & FIRED
+        ? kernel.silenced(entry.applied)
+        : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
+    kernel.stageAdd(numberOf(page, place), kernel.ABSENT, entry.applied, entry.generation);
   }
   const count = kernel.submit(poller.handle);
   poller.changes += count;

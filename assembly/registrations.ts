@@ -1,10 +1,11 @@
 /**
- * What is registered: a slab with one entry per descriptor number, in two levels.
+ * What is registered: a slab with one entry per place, in two levels. A descriptor that is a small number is its own
+ * place; of others the kernel's file says which place they have.
  *
- *   directory ──► [ page | page | 0 | page … ]     one word per 256 numbers, grown by doubling
+ *   directory ──► [ page | page | 0 | page … ]     one word per 256 places, grown by doubling
  *                    │
  *                    ▼
- *                 256 entries of 32 bytes           made when a number in them is first registered, kept until the end
+ *                 256 entries of 32 bytes           made when one of them is first needed, kept until the end
  *
  * Descriptors are small and dense on POSIX systems, because the kernel gives out the lowest free number; so a lookup is
  * two loads. Entries outlive their registrations: the generation must, to tell old events from new ones.
@@ -31,11 +32,11 @@ export const QUEUED: u8 = 4;
 export class Registration {
   /** The user's. */
   key: u64;
-  /** Counts the registrations that this number has had, and their ends. */
+  /** Counts the registrations that this place has had, and their ends. */
   generation: u32;
   /** What the kernel holds, in the kernel's terms. What is wanted follows from interest, mode and state. */
   applied: u32;
-  /** The next descriptor on the poller's list, plus 1; 0 at its end. */
+  /** The next place on the poller's list, plus 1; 0 at its end. */
   next: u32;
   /** The number of the wait that last reported it. */
   firedAt: u32;
@@ -77,7 +78,7 @@ export class Registrations {
   /** Registrations that stand. */
   count: u32;
 
-  /** The entry of a number that is at least 0, or null if it never was registered. */
+  /** The entry of a place, or null if it was never needed; for numbers below 0 there is none. */
   // @ts-ignore: decorators of methods are AssemblyScript's
   @inline
   find(fd: i32): Registration | null {
@@ -88,7 +89,7 @@ export class Registrations {
     return changetype<Registration>(<usize>entries + (((<usize>fd) & (PAGE_ENTRIES - 1)) << ENTRY_SHIFT));
   }
 
-  /** The entry of a number, made if it is not there; null if memory ran out, and then nothing has changed. */
+  /** The entry of a place, made if it is not there; null if memory ran out, and then nothing has changed. */
   ensure(fd: i32): Registration | null {
     const page = (<u32>fd) >> PAGE_SHIFT;
     if (page >= this.pages && !this.widen(page)) return null;

@@ -5,10 +5,10 @@
  * signals, registrations that were not armed again (they are disarmed then), events that belong to no registration.
  */
 import { now } from "./clock";
-import { EINVAL, OK, isGone } from "./errors";
+import { EBADF, EINVAL, OK, isGone } from "./errors";
 import * as kernel from "./kernel";
-import { LATE, Poller } from "./poller";
-import { EventBuffer, TIMER, writeEvent } from "./readiness";
+import { LATE, Poller, vacate } from "./poller";
+import { ERROR, EventBuffer, TIMER, storeEventError, writeEvent } from "./readiness";
 import { rebuild } from "./rebuild";
 import { FIRED, FIRED_FLAG, INTEREST_FLAGS, MODE_FLAGS, REGISTERED, Registration } from "./registrations";
 import { firedKey, saturated } from "./timers";
@@ -25,7 +25,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
   const isTimed = hasTimeout && timeout != 0;
   const deadline = isTimed ? saturated(now(), timeout) : 0;
   let remaining = timeout;
-  // Once a wait, so that a timer with a short period is not told twice.
+  // Timers are reported as of one moment: one whose period is short would be due again, and be two events of one wait.
   let hasExpired: bool = false;
 
   while (true) {
@@ -60,7 +60,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
       continue;
     }
 
-    const isFull = kernel.ready == room;
+    const isFull = kernel.isFull;
     report(poller, buffer);
     if (poller.timers.armed > 0 && !hasExpired) hasExpired = expire(poller, buffer, now());
     if (buffer.count > 0) return concluded(poller, buffer, OK);
@@ -69,6 +69,8 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
     if (isTimed) remaining = until(deadline, now());
     // A full batch of what nobody wants may have kept what somebody wants from being seen.
     if (!hasTimeout || remaining != 0 || isFull || poller.unruly) continue;
+    // What has come to an end is armed anew first, for it may be ready.
+    if (kernel.COMPLETES && poller.firstQueued >= 0) continue;
 
     // So that the kernel object does not look ready for what nobody wants.
     flush(poller, buffer);
@@ -93,12 +95,12 @@ function until(moment: u64, time: u64): u64 {
 /** Reports timers that are due, while there is room. Answers whether there were any. */
 function expire(poller: Poller, buffer: EventBuffer, time: u64): bool {
   const timers = poller.timers;
-  const before = buffer.end;
+  const before = buffer.count;
   while (timers.armed > 0 && timers.nextDue <= time && buffer.count < buffer.capacity) {
     const expirations = timers.fire(time);
     buffer.end = writeEvent(buffer.end, firedKey, TIMER, expirations);
   }
-  return buffer.end != before;
+  return buffer.count != before;
 }
 
 // ---- Before the kernel waits -----------------------------------------------------------------------------------------
@@ -122,8 +124,10 @@ function stageDifference(poller: Poller, fd: i32, entry: Registration): void {
     return;
   }
   if (kernel.staged() == kernel.BATCH) send(poller);
-  entry.applied = isSilent ? kernel.SILENT : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
-  kernel.stageModify(fd, entry.applied, entry.generation);
+  const applied = entry.applied;
+  const hold = isSilent ? kernel.silenced(applied) : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
+  entry.applied = kernel.held(applied, hold);
+  kernel.stageModify(fd, applied, hold, entry.generation);
   poller.rearmsMade++;
 }
 
@@ -137,7 +141,7 @@ function send(poller: Poller): void {
 function noteRefusals(poller: Poller, count: u32): void {
   for (let i: u32 = 0; i < count; i++) {
     const error = kernel.verdict(i);
-    if (error != OK) noteRefusal(poller, kernel.stagedFd(i), error);
+    if (error != OK) noteRefusal(poller, i, error);
   }
 }
 
@@ -145,14 +149,19 @@ function noteRefusals(poller: Poller, count: u32): void {
  * What the kernel holds now of a registration that it refused to change. One that could not be armed was silent and
  * stays so, and its user is told. One that could not be silenced goes on reporting: only a new kernel object helps.
  */
-function noteRefusal(poller: Poller, fd: i32, error: u32): void {
+function noteRefusal(poller: Poller, index: u32, error: u32): void {
+  const fd = kernel.stagedFd(index);
   const entry = poller.find(fd)!;
   if (entry.state & FIRED) {
+    if (kernel.COMPLETES) {
+      entry.applied = kernel.heldAfterRefusal(index, error);
+      return;
+    }
     entry.applied = isGone(error) ? kernel.ABSENT : kernel.armed(entry.interest, entry.mode, false);
-    poller.unruly = true;
+    if (!kernel.CLOSING_ENDS || !isGone(error)) poller.unruly = true;
     return;
   }
-  entry.applied = isGone(error) ? kernel.ABSENT : kernel.SPENT;
+  entry.applied = kernel.heldAfterRefusal(index, error);
   entry.error = error;
   poller.enqueue(fd, entry);
 }
@@ -170,18 +179,25 @@ function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration)
 function report(poller: Poller, buffer: EventBuffer): void {
   const wait = <u32>poller.waits;
   const end = kernel.readyList + <usize>kernel.ready * kernel.READY_STEP;
+  const limit = buffer.limit;
   let at = buffer.end;
   for (let event = kernel.readyList; event != end; event += kernel.READY_STEP) {
     const fd = kernel.readyFd(event);
     const entry = poller.find(fd);
     if (entry == null || entry.generation != kernel.readyGeneration(event)) {
       if (fd == kernel.NOTIFIED) poller.woken = true;
+      else if (kernel.COMPLETES && entry != null) outlived(poller, fd, entry);
       else stray(poller);
       continue;
     }
     const applied = entry.applied;
-    const left = kernel.afterEvent(applied);
+    const left = kernel.afterEvent(applied, kernel.readyMask(event));
     if (left != applied) entry.applied = left;
+    if (kernel.COMPLETES && left == kernel.ABSENT) {
+      at = closed(poller, entry, applied, at);
+      continue;
+    }
+    if (kernel.COMPLETES) poller.enqueue(fd, entry);
     const flags = entry.flags;
     if (flags & FIRED_FLAG) {
       if (kernel.isNoisy(left)) poller.enqueue(fd, entry);
@@ -189,13 +205,43 @@ function report(poller: Poller, buffer: EventBuffer): void {
     }
     const interest = flags & INTEREST_FLAGS;
     if (interest == 0) continue;
-    at = writeEvent(at, entry.key, kernel.readinessOf(kernel.readyMask(event), interest));
+    if (kernel.MAY_EXCEED && at == limit) {
+      // Looked at again before the next wait, which arms what has spent itself on this.
+      entry.applied = kernel.unread(left, kernel.readyMask(event));
+      poller.enqueue(fd, entry);
+      continue;
+    }
+    const readiness = kernel.readinessOf(kernel.readyMask(event), interest);
+    if (kernel.COMPLETES && readiness == 0) continue;
+    const told = at;
+    at = writeEvent(at, entry.key, readiness, kernel.readyAmount(event));
+    if (kernel.readyError(event) != OK) storeEventError(told, kernel.readyError(event));
     const mode = (flags & MODE_FLAGS) >> 8;
     if (mode != MODE_ONESHOT && mode != MODE_EDGE_ONESHOT) continue;
     entry.state = <u8>((flags | FIRED_FLAG) >> 16);
     entry.firedAt = wait;
   }
   buffer.end = at;
+}
+
+/** A request has come to an end that outlived its registration: now another of its place can be armed. */
+function outlived(poller: Poller, fd: i32, entry: Registration): void {
+  entry.applied = kernel.IDLE;
+  if (entry.state & REGISTERED) poller.enqueue(fd, entry);
+  else vacate(poller, fd, entry);
+}
+
+/**
+ * The kernel has seen a descriptor closed, and watches it no more. Whoever armed it again after that is told, as of any
+ * arming that was put off and refused. Answers where the next event goes.
+ */
+function closed(poller: Poller, entry: Registration, applied: u32, at: usize): usize {
+  if (applied != kernel.CANCELLED || entry.state & FIRED || entry.interest == 0) return at;
+  entry.state |= FIRED;
+  entry.firedAt = <u32>poller.waits;
+  const end = writeEvent(at, entry.key, entry.interest | ERROR);
+  storeEventError(at, EBADF);
+  return end;
 }
 
 /**

@@ -1,5 +1,4 @@
-// The native addon: the kernels of this platform and the descriptor helpers. Each kernel is one file under kernels/;
-// the list below is the only place that names them.
+// The native addon: the kernels of this platform and the descriptor helpers. Each kernel is one file under kernels/.
 
 #include "addon.h"
 
@@ -7,16 +6,24 @@
 
 namespace lio {
 
-/// notify(name: number): wakes the poller that has this name, whichever thread it belongs to.
+/// Of a list that grows while the addon is loaded, in no order that could be relied on.
+static const Kernel* last_kernel = nullptr;
+
+Kernel::Kernel(const char* name, Napi::Function (*define)(Napi::Env)) : name(name), define(define), next(last_kernel) {
+  last_kernel = this;
+}
+
+/// notify(name: number): wakes the poller that has this name, whichever thread it belongs to. Nothing else is a name.
 static void Notify(const Napi::CallbackInfo& info) {
-  NotifyByName(static_cast<uint64_t>(info[0].ToNumber().Int64Value()));
+  // Never converted: a conversion that throws leaves an empty value, whose use ends the process.
+  if (info[0].IsNumber()) NotifyByName(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
 }
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Napi::Object kernels = Napi::Object::New(env);
-#if defined(__linux__)
-  kernels.Set("epoll", EpollKernel(env));
-#endif
+  for (const Kernel* kernel = last_kernel; kernel != nullptr; kernel = kernel->next) {
+    kernels.Set(kernel->name, kernel->define(env));
+  }
   exports.Set("kernels", kernels);
   exports.Set("nonce", Napi::BigInt::New(env, ProcessNonce()));
   exports.Set("notify", Napi::Function::New<Notify>(env, "notify"));

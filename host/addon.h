@@ -6,8 +6,17 @@
 
 namespace lio {
 
-/// The class of epoll tables: see kernels/epoll.cc.
-Napi::Function EpollKernel(Napi::Env env);
+/// A kernel of this platform. Each file under kernels/ that concerns the platform has one, which is known by being
+/// made: nothing else names the file.
+struct Kernel {
+  /// As in wit/<name>.wit, and how to define its class of tables.
+  Kernel(const char* name, Napi::Function (*define)(Napi::Env));
+
+  const char* const name;
+  Napi::Function (*const define)(Napi::Env);
+  /// The one that was made before this one.
+  const Kernel* const next;
+};
 
 /// The descriptor helpers: see io.cc.
 Napi::Object Io(Napi::Env env);

@@ -1,9 +1,14 @@
-// The `error-code` variant of wit/types.wit, and the one table that maps this system's numbers to it.
+// The `error-code` variant of wit/types.wit, from this system's error numbers.
 
 #pragma once
 
-#include <cerrno>
 #include <cstdint>
+
+#if defined(_WIN32)
+#include "errors_windows.h"
+#else
+#include "errors_posix.h"
+#endif
 
 namespace lio {
 
@@ -15,10 +20,6 @@ struct ErrorCode {
 };
 static_assert(sizeof(ErrorCode) == 8, "the canonical ABI's layout");
 
-/// In the order of wit/types.wit, from `bad-descriptor`, tag 0.
-constexpr int kErrorNumbers[] = {EBADF,  EEXIST, ENOENT,   EPERM,        EACCES,     EINVAL,   ENOMEM,
-                                 ENOSPC, EMFILE, ENFILE,   ELOOP,        EINTR,      ENOTSUP,  ENOSYS,
-                                 EFAULT, EPIPE,  ENOTSOCK, ECONNREFUSED, ECONNRESET, ETIMEDOUT};
 constexpr uint8_t kOther = sizeof(kErrorNumbers) / sizeof(kErrorNumbers[0]);
 
 inline ErrorCode ErrorCodeOf(int number) {

@@ -47,7 +47,9 @@ uint32_t Guest::Allocate(napi_env env, uint32_t count, size_t size) const {
   napi_get_undefined(env, &undefined);
   if (napi_call_function(env, undefined, realloc, 4, values, &result) != napi_ok) return 0;
   uint32_t pointer = 0;
-  napi_get_value_uint32(env, result, &pointer);
+  if (napi_get_value_uint32(env, result, &pointer) != napi_ok) {
+    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "the component's allocator answered no pointer");
+  }
   return pointer;
 }
 

@@ -4,6 +4,8 @@
 // Every function returns a number to JavaScript: a count, a descriptor or zero, or a negative error number. Arguments
 // come checked from src/io.ts; here they are only kept from doing harm, and what slips through is -EINVAL.
 
+#if !defined(_WIN32)
+
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -78,6 +80,11 @@ auto Uninterrupted(Call call) {
   return Verdict(result);
 }
 
+// send(2) that does not raise SIGPIPE.
+ssize_t Send(int fd, const uint8_t* bytes, size_t length, int flags) {
+  return Uninterrupted([&] { return send(fd, bytes, length, flags | MSG_NOSIGNAL); });
+}
+
 // A descriptor that closes with its scope, unless it is released.
 class Descriptor {
  public:
@@ -112,13 +119,19 @@ bool GetBool(const Napi::CallbackInfo& info, size_t index, bool* value) {
   return true;
 }
 
-// An Int32Array with room for the two descriptors of a pair.
-bool GetPair(const Napi::CallbackInfo& info, size_t index, int32_t** pair) {
+// A Float64Array with room for the two descriptors of a pair: on Windows they have more than 32 bits.
+bool GetPair(const Napi::CallbackInfo& info, size_t index, double** pair) {
   if (!info[index].IsTypedArray()) return false;
   const auto array = info[index].As<Napi::TypedArray>();
-  if (array.TypedArrayType() != napi_int32_array || array.ElementLength() < 2) return false;
-  *pair = array.As<Napi::Int32Array>().Data();
+  if (array.TypedArrayType() != napi_float64_array || array.ElementLength() < 2) return false;
+  *pair = array.As<Napi::Float64Array>().Data();
   return true;
+}
+
+// The verdict of a call that has opened these two, which go to JavaScript if it has.
+int PairVerdict(int result, const int (&opened)[2], double* pair) {
+  if (result == 0) std::copy_n(opened, 2, pair);
+  return Verdict(result);
 }
 
 // Addresses -----------------------------------------------------------------------------------------------------------
@@ -205,17 +218,19 @@ int DescribeHost(SocketAddress& address, Napi::Object into) {
 
 // (pair) → 0, and the read end and the write end in the pair.
 int Pipe(const Napi::CallbackInfo& info) {
-  int32_t* pair;
+  double* pair;
+  int opened[2];
   if (!GetPair(info, 0, &pair)) return -EINVAL;
-  return Verdict(OpenPipe(pair));
+  return PairVerdict(OpenPipe(opened), opened, pair);
 }
 
 // (datagram, pair) → 0, and the two ends in the pair.
 int SocketPair(const Napi::CallbackInfo& info) {
   bool datagram;
-  int32_t* pair;
+  double* pair;
+  int opened[2];
   if (!GetBool(info, 0, &datagram) || !GetPair(info, 1, &pair)) return -EINVAL;
-  return Verdict(OpenSocketPair(datagram ? SOCK_DGRAM : SOCK_STREAM, pair));
+  return PairVerdict(OpenSocketPair(datagram ? SOCK_DGRAM : SOCK_STREAM, opened), opened, pair);
 }
 
 // (initial) → descriptor
@@ -292,6 +307,25 @@ int PendingError(const Napi::CallbackInfo& info) {
   socklen_t length = sizeof(pending);
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &length) == -1) return -errno;
   return pending;
+}
+
+// (fd, byte) → 1
+int SendUrgent(const Napi::CallbackInfo& info) {
+  int fd, value;
+  if (!GetInt(info, 0, &fd) || !GetInt(info, 1, &value) || value < 0 || value > UINT8_MAX) return -EINVAL;
+  const uint8_t byte = static_cast<uint8_t>(value);
+  return static_cast<int>(Send(fd, &byte, sizeof(byte), MSG_OOB));
+}
+
+// (fd) → the byte
+int ReceiveUrgent(const Napi::CallbackInfo& info) {
+  int fd;
+  uint8_t byte;
+  if (!GetInt(info, 0, &fd)) return -EINVAL;
+  const ssize_t count = Uninterrupted([&] { return recv(fd, &byte, sizeof(byte), MSG_OOB); });
+  if (count < 0) return static_cast<int>(count);
+  // Where the connection has ended, some systems return nothing where others say that there is none.
+  return count == 0 ? -EINVAL : byte;
 }
 
 // (fd, how) → 0, where `how` is 0 for reading, 1 for writing, 2 for both
@@ -408,7 +442,7 @@ ssize_t WriteHoldingSigpipe(const Transfer& transfer) {
 // (RWF_NOSIGNAL), hence the look at the disposition, which costs less than masking every time. To ask which of the two
 // a descriptor is would cost a socket a second system call; to try costs only the others one.
 ssize_t WriteWithoutSigpipe(const Transfer& transfer) {
-  const ssize_t sent = Uninterrupted([&] { return send(transfer.fd, transfer.bytes, transfer.length, MSG_NOSIGNAL); });
+  const ssize_t sent = Send(transfer.fd, transfer.bytes, transfer.length, 0);
   if (sent != -ENOTSOCK) return sent;
 
   struct sigaction disposition;
@@ -454,6 +488,8 @@ Napi::Object Io(Napi::Env env) {
   Define<Accept>(io, "accept");
   Define<Connect>(io, "connect");
   Define<PendingError>(io, "pendingError");
+  Define<SendUrgent>(io, "sendUrgent");
+  Define<ReceiveUrgent>(io, "receiveUrgent");
   Define<Shutdown>(io, "shutdown");
   Define<SetNonBlocking>(io, "setNonBlocking");
   Define<Dup>(io, "dup");
@@ -465,3 +501,5 @@ Napi::Object Io(Napi::Env env) {
 }
 
 }  // namespace lio
+
+#endif

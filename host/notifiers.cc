@@ -33,6 +33,13 @@ uint64_t RegisterNotifier(Wake wake, intptr_t what) {
   return all.last_name;
 }
 
+void MoveNotifier(uint64_t name, intptr_t what) {
+  Notifiers& all = All();
+  std::lock_guard<std::mutex> lock(all.mutex);
+  auto found = all.by_name.find(name);
+  if (found != all.by_name.end()) found->second.what = what;
+}
+
 void ForgetNotifier(uint64_t name) {
   Notifiers& all = All();
   std::lock_guard<std::mutex> lock(all.mutex);

@@ -13,6 +13,10 @@ using Wake = void (*)(intptr_t what);
 /// Names a notifier. Names are never used twice, and none is 0.
 uint64_t RegisterNotifier(Wake wake, intptr_t what);
 
+/// Gives a notifier another descriptor or handle. When this returns, the former one is not used any more, and can be
+/// closed. An unknown name is ignored.
+void MoveNotifier(uint64_t name, intptr_t what);
+
 /// Forgets a notifier. When this returns, nothing uses it any more, and it can be closed. An unknown name is ignored.
 void ForgetNotifier(uint64_t name);
 

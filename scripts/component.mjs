@@ -55,8 +55,11 @@ export async function compile(entry, replaced = {}, options = []) {
 export function compileSelfTest() {
   const replaced = {
     "assembly/kernel.ts": `export * from "./selftest/kernel";
-export { ABSENT, SILENT, SPENT, afterEvent, armed, isArmed, isNoisy, modifyAlwaysTells, readinessOf } from "./kernels/epoll";
-export { readyFd, readyGeneration, readyMask } from "./kernels/epoll";
+export { ABSENT, CLOSING_ENDS, Descriptor, MAY_EXCEED, REPORTED, SPENT } from "./kernels/epoll";
+export { afterEvent, armed, descriptorOf, isArmed, isNoisy, isReported, modifyAlwaysTells } from "./kernels/epoll";
+export { heldAfterRefusal, readinessOf, silenced, staysArmed, unread } from "./kernels/epoll";
+export { readyAmount, readyError, readyFd, readyGeneration, readyMask } from "./kernels/epoll";
+export * from "./numbered";
 `,
     "assembly/clock.ts": 'export * from "./selftest/clock";\n',
   };
@@ -69,7 +72,7 @@ export function compileParts() {
 }
 
 /** All of `wit/` as one source; the package is named in the first file. */
-async function witSource() {
+export async function witSource() {
   const files = (await readdir(join(root, "wit"))).filter((file) => file !== "types.wit").toSorted();
   const texts = ["types.wit", ...files].map((file) => readFile(join(root, "wit", file), "utf8"));
   return (await Promise.all(texts)).join("\n");

@@ -29,6 +29,7 @@ const POLLER = "lio:poller/poller@0.1.0";
 interface CoreExports extends WebAssembly.Exports {
   readonly memory: WebAssembly.Memory;
   readonly cabi_realloc: (old: number, oldSize: number, alignment: number, size: number) => number;
+  readonly numbersLargestDescriptor: WebAssembly.Global;
   readonly numbersAdd: Instance["add"];
   readonly numbersModify: Instance["modify"];
   readonly numbersDelete: Instance["delete"];
@@ -57,6 +58,8 @@ export class Instance {
   bytes: Uint8Array;
   words: Uint32Array;
 
+  /** The largest descriptor that can be given; the smallest is as far below -1. */
+  readonly largestDescriptor: number;
   readonly add: (poller: number, fd: number, low: number, high: number, interest: number, mode: number) => number;
   /** A mode below 0 is none. */
   readonly modify: (poller: number, fd: number, low: number, high: number, interest: number, mode: number) => number;
@@ -64,7 +67,7 @@ export class Instance {
   /** Nanoseconds; below 0 is for ever. Returns a count, or below 0 the complement of where its failed result lies. */
   readonly wait: (poller: number, events: number, timeout: number) => number;
   readonly notify: (poller: number) => number;
-  /** Nanoseconds; a period of 0 is none. */
+  /** Nanoseconds, below 0 for a moment that has passed; a period of 0 is none. */
   readonly addTimer: (poller: number, low: number, high: number, delay: number, period: number) => number;
   /** A period below 0 keeps the one that there is. */
   readonly modifyTimer: (poller: number, low: number, high: number, delay: number, period: number) => number;
@@ -104,6 +107,7 @@ export class Instance {
     this.#memory = memory;
     this.bytes = new Uint8Array(memory.buffer);
     this.words = new Uint32Array(memory.buffer);
+    this.largestDescriptor = core.numbersLargestDescriptor.value as number;
     this.add = core.numbersAdd;
     this.modify = core.numbersModify;
     this.delete = core.numbersDelete;

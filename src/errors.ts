@@ -4,15 +4,23 @@
  * A failed system call is a {@link PollerError} that carries what Node's own system errors carry. A wrong argument is
  * Node's `TypeError` or `RangeError`, with Node's codes.
  */
-import { constants } from "node:os";
 import { getSystemErrorMap } from "node:util";
 
-/** Codes of failures that are not the kernel's. */
+/**
+ * Codes of failures that are not the kernel's.
+ *
+ * - `"ERR_POLLER_ADDON"`: the native addon is missing or does not load. Thrown when the package is imported.
+ * - `"ERR_POLLER_BUSY"`: a call of a poller on the same kernel is running.
+ * - `"ERR_POLLER_CLOSED"`: the poller is closed.
+ * - `"ERR_POLLER_TRAPPED"`: the component failed, and its descriptors are closed. A new poller starts afresh.
+ * - `"ERR_POLLER_UNSUPPORTED"`: there is no such kernel here, or the events are another kernel's.
+ */
 export type PollerErrorCode =
   "ERR_POLLER_ADDON" | "ERR_POLLER_BUSY" | "ERR_POLLER_CLOSED" | "ERR_POLLER_TRAPPED" | "ERR_POLLER_UNSUPPORTED";
 
 /** An operation that failed, by the kernel's word or because of the poller's state. */
 export class PollerError extends Error {
+  /** `"PollerError"`, also where another copy of this package made the error. */
   override readonly name = "PollerError";
 
   /** The kernel's error as Node spells it, such as `"EBADF"`, or an `ERR_POLLER_…` code. */
@@ -24,6 +32,7 @@ export class PollerError extends Error {
   /** The operation that failed, such as `"add"`. */
   readonly syscall: string | undefined;
 
+  /** As the package makes it: the parameters are the members of the same names. */
   constructor(message: string, code: string, errno?: number, syscall?: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -37,6 +46,14 @@ export function pollerError(code: PollerErrorCode, message: string, options?: Er
   return new PollerError(message, code, undefined, undefined, options);
 }
 
+/**
+ * Node's error numbers by name, positive. On Windows `os.constants.errno` holds those of the C library, which Node's own
+ * errors do not carry.
+ */
+const NUMBERS: ReadonlyMap<string, number> = new Map(
+  [...getSystemErrorMap()].map(([number, [name]]) => [name, -number] as const),
+);
+
 /** A failed system call, by its positive error number. */
 export function systemError(errno: number, syscall: string, detail?: string): PollerError {
   return describe(systemErrorName(errno), -errno, syscall, detail);
@@ -44,13 +61,18 @@ export function systemError(errno: number, syscall: string, detail?: string): Po
 
 /** A failed system call, by the name of its error. */
 export function namedError(code: string, syscall: string, detail?: string): PollerError {
-  const number = (constants.errno as Record<string, number>)[code];
+  const number = NUMBERS.get(code);
   return describe(code, number === undefined ? undefined : -number, syscall, detail);
 }
 
 function describe(code: string, errno: number | undefined, syscall: string, detail: string | undefined): PollerError {
   const message = detail === undefined ? `${syscall}: ${code}` : `${syscall}: ${code}, ${detail}`;
   return new PollerError(message, code, errno, syscall);
+}
+
+/** Node's positive number of an error that it has on every system. */
+export function systemErrorNumber(name: "EAGAIN" | "EBADF"): number {
+  return NUMBERS.get(name) as number;
 }
 
 /** Node's name of a positive error number, or one made of the number where Node has none. */
@@ -60,7 +82,7 @@ export function systemErrorName(errno: number): string {
 
 /** The positive number of an error by Node's name; 0 if this platform has no such error. */
 export function errorNumber(name: string): number {
-  return Object.hasOwn(constants.errno, name) ? (constants.errno as Record<string, number>)[name]! : 0;
+  return NUMBERS.get(name) ?? 0;
 }
 
 /** An argument of the wrong type: Node's `ERR_INVALID_ARG_TYPE`. */

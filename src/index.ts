@@ -1,4 +1,8 @@
-/** I/O readiness polling: see {@link Poller}. */
+/**
+ * I/O readiness polling: which descriptors can be read or written now. Begin with {@link Poller}.
+ *
+ * @module lio-poller
+ */
 export { PollerError, type PollerErrorCode } from "./errors.js";
 export { Events, type Key, type ReadyEvent } from "./events.js";
 export { Interest, type Mode } from "./interest.js";

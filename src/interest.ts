@@ -32,5 +32,7 @@ export const MODES = ["oneshot", "level", "edge", "edge-oneshot"] as const;
  * - `"level"`: every wait reports the descriptor for as long as it is ready.
  * - `"edge"`: reported when readiness arises anew, and after every `modify`.
  * - `"edge-oneshot"`: as `"edge"`, then disarmed until `modify`.
+ *
+ * @useDeclaredType
  */
 export type Mode = (typeof MODES)[number];

@@ -9,15 +9,17 @@
  * `ERR_OUT_OF_RANGE` or `ERR_INVALID_ARG_VALUE`. An `fd` is an integer below 2^31; one that is not open, or is below
  * zero, is `EBADF`. Whatever creates a descriptor can meet the limits of the process (`EMFILE`) and of the system
  * (`ENFILE`, `ENOMEM`, `ENOBUFS`).
+ *
+ * @module lio-poller/io
  */
 import { isIP } from "node:net";
-import { constants } from "node:os";
 import { isUint8Array } from "node:util/types";
-import { invalidType, invalidValue, outOfRange, systemError, type PollerError } from "./errors.js";
+import { invalidType, invalidValue, outOfRange, systemError, systemErrorNumber, type PollerError } from "./errors.js";
 import { native } from "./native.js";
 
 const { io } = native;
-const { EAGAIN, EBADF } = constants.errno;
+const EAGAIN = systemErrorNumber("EAGAIN");
+const EBADF = systemErrorNumber("EBADF");
 
 /** What `read`, `write` and `accept` return when the descriptor is not ready. */
 export const WOULD_BLOCK = -1;
@@ -26,7 +28,17 @@ export const WOULD_BLOCK = -1;
  * Where a socket listens or connects to: a TCP port (0 to 65535), or a Unix socket in the file system. `host` is a
  * literal IPv4 or IPv6 address, a link-local one with its zone (`fe80::1%eth0`); names are not resolved.
  */
-export type Address = { host: string; port: number } | { path: string };
+export type Address =
+  | {
+      /** A literal address; to listen on all, `"0.0.0.0"` or `"::"`. */
+      host: string;
+      /** From 0 to 65535. */
+      port: number;
+    }
+  | {
+      /** The path of the socket's file. */
+      path: string;
+    };
 
 /**
  * Makes a pipe: pipe(2).
@@ -34,7 +46,7 @@ export type Address = { host: string; port: number } | { path: string };
  * @throws {PollerError} `EMFILE`, `ENFILE`.
  */
 export function pipe(): [readEnd: number, writeEnd: number] {
-  const pair = new Int32Array(2);
+  const pair = new Float64Array(2);
   succeed(io.pipe(pair), "pipe");
   return descriptors(pair);
 }
@@ -47,7 +59,7 @@ export function pipe(): [readEnd: number, writeEnd: number] {
  */
 export function socketpair(type: "stream" | "datagram" = "stream"): [number, number] {
   checkChoice("type", type, ["stream", "datagram"]);
-  const pair = new Int32Array(2);
+  const pair = new Float64Array(2);
   succeed(io.socketpair(type === "datagram", pair), "socketpair");
   return descriptors(pair);
 }
@@ -57,6 +69,7 @@ export function socketpair(type: "stream" | "datagram" = "stream"): [number, num
  * 8 bytes adds to it. Linux only.
  *
  * @param initial The counter's value, 0 unless said, to 2^32 - 1.
+ * @returns The descriptor.
  * @throws {PollerError} `EMFILE`, `ENFILE`.
  */
 export function eventfd(initial = 0): number {
@@ -73,6 +86,7 @@ export function eventfd(initial = 0): number {
  *
  * @param options.backlog How many connections may wait to be accepted, 0 to 2^31 - 1, 511 unless said; the system may
  *   have a lower limit.
+ * @returns The descriptor.
  * @throws {PollerError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`; `EINVAL` for a zone that does not exist; with a path
  *   also `ENAMETOOLONG` (Linux: more than 107 bytes), `ENOENT`, `ENOTDIR`.
  */
@@ -171,6 +185,33 @@ export function write(fd: number, buffer: Uint8Array, offset?: number, length?: 
 }
 
 /**
+ * Sends one byte as urgent data, which its receiver's {@link Interest.PRIORITY} reports: send(2) with `MSG_OOB`. TCP
+ * keeps one urgent byte at a time. Never raises SIGPIPE.
+ *
+ * @param byte 0 to 255.
+ * @returns 1, or `WOULD_BLOCK`.
+ * @throws {PollerError} `EBADF`, `ENOTSOCK`, `EPIPE`, `ECONNRESET`, `ENOTCONN`; `ENOTSUP` if this kind of socket has no
+ *   urgent data, as Unix ones have none but on newer Linux.
+ */
+export function sendUrgent(fd: number, byte: number): number {
+  checkFd(fd, "sendUrgent");
+  checkInteger("byte", byte, 0, 255);
+  return succeedOrWouldBlock(io.sendUrgent(fd, byte), "sendUrgent");
+}
+
+/**
+ * Takes the urgent byte, wherever in the stream it is: recv(2) with `MSG_OOB`. Never blocks. Whoever reads past its place
+ * instead has passed it over.
+ *
+ * @returns The byte, or `WOULD_BLOCK` if it is announced and has not arrived.
+ * @throws {PollerError} `EBADF`, `ENOTSOCK`; `EINVAL` if there is none; `ENOTCONN`; `ENOTSUP` as {@link sendUrgent}.
+ */
+export function receiveUrgent(fd: number): number {
+  checkFd(fd, "receiveUrgent");
+  return succeedOrWouldBlock(io.receiveUrgent(fd), "receiveUrgent");
+}
+
+/**
  * Ends one direction of a connection, or both, without closing the descriptor: shutdown(2).
  *
  * @throws {PollerError} `EBADF`, `ENOTSOCK`, `ENOTCONN`.
@@ -198,6 +239,7 @@ export function setNonBlocking(fd: number, enabled: boolean): void {
  *
  * @param onto The number to take, as dup3(2): what was open there is closed first, its errors unheard. The lowest free
  *   number unless said.
+ * @returns The new number.
  * @throws {PollerError} `EBADF` (also: `onto` is below zero or beyond the limit of the process), `EMFILE`; `EINVAL` if
  *   `onto` is `fd`; `EBUSY` if another thread is just opening `onto`.
  */
@@ -234,7 +276,7 @@ function fail(result: number, syscall: string, detail?: string): never {
   throw systemError(-result, syscall, detail);
 }
 
-function descriptors(pair: Int32Array): [number, number] {
+function descriptors(pair: Float64Array): [number, number] {
   return [pair[0]!, pair[1]!];
 }
 
@@ -255,6 +297,7 @@ function describe({ hostOrPath, port }: NativeAddress): string {
 // Arguments. What is called once per event does no more than a comparison or two when all is well.
 
 const MAXIMUM_INT32 = 0x7fff_ffff;
+const LARGEST_DESCRIPTOR = io.largestDescriptor ?? MAXIMUM_INT32;
 
 /** Passes every 32-bit integer: the kernel itself says EBADF to those below zero. */
 function checkFd(fd: unknown, syscall: string, name = "fd"): void {
@@ -262,10 +305,11 @@ function checkFd(fd: unknown, syscall: string, name = "fd"): void {
   refuseFd(fd, syscall, name);
 }
 
-function refuseFd(fd: unknown, syscall: string, name: string): never {
+function refuseFd(fd: unknown, syscall: string, name: string): void {
   if (typeof fd !== "number") throw invalidType(name, "of type number", fd);
   if (Number.isInteger(fd) && fd < 0) throw systemError(EBADF, syscall);
-  throw outOfRange(name, `an integer <= ${MAXIMUM_INT32}`, fd);
+  if (Number.isInteger(fd) && fd <= LARGEST_DESCRIPTOR) return;
+  throw outOfRange(name, `an integer <= ${LARGEST_DESCRIPTOR}`, fd);
 }
 
 function checkInteger(name: string, value: unknown, minimum: number, maximum: number): void {

@@ -4,7 +4,11 @@
  */
 import type { ComponentName } from "./components.js";
 
-/** The names of the kernels that there is a component for. */
+/**
+ * The names of the kernels that there is a component for. Which of them this platform has is in {@link platformKernels}.
+ *
+ * @useDeclaredType
+ */
 export type KernelName = ComponentName;
 
 /** A kernel to poll with. Pollers on the same object share a component instance. */
@@ -27,7 +31,12 @@ export interface OpenKernel {
 
 /** What jco hands to an import that brings its own core function: only what the function's type needs. */
 export interface CanonicalOptions {
-  readonly memory?: { readonly buffer: ArrayBuffer };
+  /** The component's linear memory. Its buffer is another one after it has grown. */
+  readonly memory?: {
+    /** The bytes as they are now. */
+    readonly buffer: ArrayBuffer;
+  };
+  /** The component's `cabi_realloc`: makes room for what is returned in memory. Sizes and alignment are bytes. */
   readonly realloc?: (oldPointer: number, oldSize: number, alignment: number, newSize: number) => number;
 }
 
@@ -42,5 +51,6 @@ export const cabiLower: unique symbol = Symbol.for("cabiLower") as never;
  * microseconds a call; with one, the component calls it directly.
  */
 export type ImportedFunction = ((...lifted: never[]) => unknown) & {
+  /** Makes the core function for one instance. The property is `Symbol.for("cabiLower")`. */
   readonly [cabiLower]?: (options: CanonicalOptions) => CoreFunction;
 };

@@ -16,17 +16,19 @@ export interface NativeKernel {
 }
 
 /**
- * The descriptor helpers: see `host/io.cc`. Each returns a count, a descriptor or zero, or a negative error number; an
- * argument of the wrong type or range is `-EINVAL`. None throws, and none looks at more than its own safety: `io.ts`
- * checks the arguments.
+ * The descriptor helpers: see `host/io.cc`, and `host/io_windows.cc`, whose descriptors are SOCKETs. Each returns a count,
+ * a descriptor or zero, or a negative error number, one of Node's; an argument of the wrong type or range is `-EINVAL`.
+ * None throws, and none looks at more than its own safety: `io.ts` checks the arguments.
  *
  * An address is a host and its port, or the path of a Unix socket with the port -1.
  */
 export interface NativeIo {
+  /** Where descriptors can be above 2^31 - 1: the largest. */
+  readonly largestDescriptor?: number;
   /** Puts the read end and the write end into the first two places of `pair`. */
-  pipe(pair: Int32Array): number;
+  pipe(pair: Float64Array): number;
   /** Puts both ends into the first two places of `pair`. */
-  socketpair(datagram: boolean, pair: Int32Array): number;
+  socketpair(datagram: boolean, pair: Float64Array): number;
   eventfd(initial: number): number;
   listen(hostOrPath: string, port: number, backlog: number): number;
   /** Sets `host` and `port`, or `path`, on `into`. */
@@ -37,12 +39,17 @@ export interface NativeIo {
   pendingError(fd: number): number;
   read(fd: number, buffer: Uint8Array, offset: number, length: number): number;
   write(fd: number, buffer: Uint8Array, offset: number, length: number): number;
+  sendUrgent(fd: number, byte: number): number;
+  /** The byte. */
+  receiveUrgent(fd: number): number;
   /** `how` is 0 for reading, 1 for writing, 2 for both. */
   shutdown(fd: number, how: number): number;
   setNonBlocking(fd: number, enabled: boolean): number;
   dup(fd: number): number;
   dupOnto(fd: number, onto: number): number;
   close(fd: number): number;
+  /** Windows only, for tests: how many handles the process has, of every kind. */
+  openHandles?(): number;
 }
 
 export interface NativeAddon {

@@ -36,7 +36,7 @@ const monotonic: ImportedFunction = Object.assign(() => process.hrtime.bigint(),
 });
 
 const kernels = new Map<KernelName, Kernel>();
-for (const [name, create] of Object.entries(native.kernels)) {
+for (const [name, create] of Object.entries(native.kernels).toSorted()) {
   if (name in components) kernels.set(name as KernelName, new PlatformKernel(name as KernelName, create));
 }
 

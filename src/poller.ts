@@ -10,26 +10,38 @@ import type { Kernel, KernelName } from "./kernel.js";
 import { type Notifier, notifierOf } from "./notifier.js";
 import { platformKernel } from "./platform.js";
 
+/** What a {@link Poller} is made of. */
 export interface PollerOptions {
   /** A kernel of this platform by its name, or a kernel object such as a simulated one. Default: the platform's. */
   readonly kernel?: KernelName | Kernel;
 }
 
+/** What {@link Poller.add} and {@link Poller.modify} may be told beside the interest. */
 export interface RegistrationOptions {
   /** How often one state of readiness is reported. Default: `"oneshot"`; for `modify`, as before. */
   readonly mode?: Mode;
 }
 
+/** How long {@link Poller.wait} may block: one of the two, or neither. */
 export interface WaitOptions {
-  /** Milliseconds, with fractions; 0 does not block. Default, and with `Infinity`: for ever. */
+  /** Milliseconds, with fractions, at least 0, which does not block. Default, and with `Infinity`: for ever. */
   readonly timeout?: number;
-  /** Instead of a timeout: when the wait ends, in milliseconds of {@link Poller.now}. At once if that has passed. */
+  /** When the wait ends, in milliseconds of {@link Poller.now}: at once if that has passed; with `Infinity`, never. */
   readonly deadline?: number;
 }
 
-/** When a timer is due: milliseconds from now, or a deadline in milliseconds of {@link Poller.now}. */
-export type When = number | { readonly deadline: number };
+/**
+ * When a timer is due: milliseconds from now, or a deadline in milliseconds of {@link Poller.now}. One that has passed is
+ * due at once; a timer that repeats counts its periods from there.
+ */
+export type When =
+  | number
+  | {
+      /** Milliseconds, with fractions. Due at once if that has passed. */
+      readonly deadline: number;
+    };
 
+/** What {@link Poller.addTimer} and {@link Poller.modifyTimer} may be told beside the moment. */
 export interface TimerOptions {
   /** Milliseconds from one expiration to the next, with fractions; 0 is none. Default: none; for `modifyTimer`, as before. */
   readonly repeat?: number;
@@ -37,9 +49,24 @@ export interface TimerOptions {
 
 /** One change of a batch: see {@link Poller.apply}. */
 export type Change =
-  | { readonly op: "add"; readonly fd: number; readonly key: Key; readonly interest: Interest; readonly mode?: Mode }
-  | { readonly op: "modify"; readonly fd: number; readonly key: Key; readonly interest: Interest; readonly mode?: Mode }
-  | { readonly op: "delete"; readonly fd: number };
+  | {
+      /** As {@link Poller.add} or {@link Poller.modify}. */
+      readonly op: "add" | "modify";
+      /** The descriptor. */
+      readonly fd: number;
+      /** What its events will bear: any u64. */
+      readonly key: Key;
+      /** What to watch for. */
+      readonly interest: Interest;
+      /** Default: `"oneshot"`; for `modify`, as before. */
+      readonly mode?: Mode;
+    }
+  | {
+      /** As {@link Poller.delete}. */
+      readonly op: "delete";
+      /** The descriptor. */
+      readonly fd: number;
+    };
 
 /** Counts since the poller was created: see {@link Poller.stats}. */
 export interface PollerStats {
@@ -72,7 +99,8 @@ const LONGEST_TIMEOUT = 2 ** 64 - 2 ** 11;
 /**
  * A set of registered descriptors, and the wait for any of them to become ready.
  *
- * A poller belongs to the thread that made it. Everything is synchronous, and only {@link Poller.wait} blocks.
+ * A poller belongs to the thread that made it. Everything is synchronous, and only {@link Poller.wait} blocks. A
+ * descriptor is an integer of 32 bits; one below 0 is never open.
  *
  * Every method throws a {@link PollerError} with code `ERR_POLLER_CLOSED` after `close`, `ERR_POLLER_BUSY` while a call
  * of a poller on the same kernel runs (from inside a kernel written in JavaScript), and `ERR_POLLER_TRAPPED` once the
@@ -85,6 +113,8 @@ export class Poller implements Disposable {
   #lifted: LiftedPoller | undefined;
 
   /**
+   * Makes the kernel object, which takes a descriptor of the process.
+   *
    * @throws PollerError `EMFILE`, `ENFILE`, `ENOMEM`; `ERR_POLLER_UNSUPPORTED` if the platform has no such kernel
    * @throws TypeError `ERR_INVALID_ARG_TYPE`
    */
@@ -104,7 +134,8 @@ export class Poller implements Disposable {
    * @param key what its events will bear: any u64
    * @param interest what to watch for: {@link Interest}'s numbers, joined with `|`
    * @throws PollerError `EEXIST` if it is registered, `EBADF` if it is not open, `EPERM` if this kind of file cannot be
-   * polled, `ENOSPC`, `ENOMEM`; nothing is registered then
+   * polled, `ENOSPC` at the user's limit of registrations, `ELOOP` if pollers would watch one another in a circle or too
+   * deep a nest, `ENOMEM`; nothing is registered then
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    */
   add(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
@@ -112,7 +143,7 @@ export class Poller implements Disposable {
       this.#add(fd, key, 0, interest, KEEP);
       return;
     }
-    checkFd(fd);
+    checkFd(fd, this.#instance);
     checkInterest(interest);
     const low = lowWord(key);
     this.#add(fd, low, highWord(key), interest, modeOf(options));
@@ -139,8 +170,8 @@ export class Poller implements Disposable {
    * kernel's refusal, should there be one, comes as an event with `error` and `errorCode`. So a descriptor that was
    * closed in the meantime is not always noticed here.
    *
-   * @throws PollerError `ENOENT` if it is not registered, `EBADF` if the kernel was asked and it is not open; the
-   * registration is as before then
+   * @throws PollerError `ENOENT` if it is not registered; if the kernel was asked, `EBADF` if it is not open, `EPERM`,
+   * `ENOMEM`; the registration is as before then
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    */
   modify(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
@@ -149,7 +180,7 @@ export class Poller implements Disposable {
       this.#modify(fd, key, 0, interest, KEEP);
       return;
     }
-    checkFd(fd);
+    checkFd(fd, this.#instance);
     checkInterest(interest);
     const low = lowWord(key);
     this.#modify(fd, low, highWord(key), interest, modeOf(options));
@@ -176,7 +207,7 @@ export class Poller implements Disposable {
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   delete(fd: number): void {
-    checkFd(fd);
+    checkFd(fd, this.#instance);
     const instance = this.#idle();
     let failure: number;
     instance.state = BUSY;
@@ -199,7 +230,7 @@ export class Poller implements Disposable {
    * malformed; none is made then
    */
   apply(changes: Iterable<Change>): (PollerError | undefined)[] {
-    const checked = checkedChanges(changes);
+    const checked = checkedChanges(changes, this.#instance);
     const instance = this.#idle();
     const verdicts = new Array<PollerError | undefined>(checked.length).fill(undefined);
     for (let from = 0; from < checked.length; from += CHANGES_PER_CALL) {
@@ -295,13 +326,14 @@ export class Poller implements Disposable {
   }
 
   /**
-   * Waits until a registered descriptor is ready or a timer expires, or the timeout is over, and returns how many events there are.
+   * Waits until a registered descriptor is ready or a timer expires, or the timeout is over.
    *
    * Blocks this thread. It returns 0 before the timeout is over only if it was notified. A notification ends one wait; an
    * old one may end another if the kernel object was replaced meanwhile (`rebuilds` in {@link stats}). Signals do not end
    * it, and JavaScript's signal handlers run only after it.
    *
    * @param events where the events go; what it held before is gone
+   * @returns how many events there are, at most `events.capacity`
    * @throws PollerError `EINVAL` if there is room for no event, `ENOMEM`; `EMFILE` if a descriptor that was closed while
    * a duplicate of it lives has to be silenced and no descriptor is left for that
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
@@ -362,18 +394,18 @@ export class Poller implements Disposable {
    */
   get fd(): number {
     this.#idle();
-    return this.#liftedCall("descriptor", () => this.#lifted!.descriptor());
+    return Number(this.#liftedCall("descriptor", () => this.#lifted!.descriptor()));
   }
 
   /**
    * The time of the clock by which this poller waits, in milliseconds with fractions. It never goes back; where it begins
-   * is the kernel's affair. Deadlines are counted by it.
+   * is the kernel's affair. Deadlines are counted by it. Never blocks.
    */
   now(): number {
     return this.#idle().now();
   }
 
-  /** What has been done so far. */
+  /** What has been done so far, and what stands now. */
   stats(): PollerStats {
     this.#idle();
     const statistics = this.#liftedCall("stats", () => this.#lifted!.statistics());
@@ -407,6 +439,7 @@ export class Poller implements Disposable {
     this.#liftedCall("close", () => (lifted as unknown as Disposable)[Symbol.dispose]());
   }
 
+  /** As {@link Poller.close}: what `using` calls at the end of its block. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -422,12 +455,13 @@ export class Poller implements Disposable {
     return deadline === Infinity ? FOR_EVER : nanosecondsOf("options.deadline", Math.max(0, deadline - this.now()));
   }
 
-  /** Nanoseconds until a timer is due. */
+  /** Nanoseconds until a timer is due; below 0 since it was, from where one that repeats has its beat. */
   #delayOf(when: When): number {
     if (typeof when !== "object" || when === null) return nanosecondsOf("when", when);
     const { deadline } = when;
     checkDeadline("when.deadline", deadline);
-    return nanosecondsOf("when.deadline", Math.max(0, deadline - this.now()));
+    const left = deadline - this.now();
+    return left < 0 ? -nanosecondsOf("when.deadline", -left) : nanosecondsOf("when.deadline", left);
   }
 
   /** The instance, if a call can be made. */
@@ -492,10 +526,12 @@ function checkOptions(options: object | undefined): void {
   throw invalidType("options", "of type object", options);
 }
 
-function checkFd(fd: number): void {
+function checkFd(fd: number, { largestDescriptor }: Instance): void {
   if (typeof fd === "number" && (fd | 0) === fd) return;
   if (typeof fd !== "number") throw invalidType("fd", "of type number", fd);
-  throw outOfRange("fd", "an integer >= -2147483648 and <= 2147483647", fd);
+  const smallest = -1 - largestDescriptor;
+  if (Number.isInteger(fd) && fd >= smallest && fd <= largestDescriptor) return;
+  throw outOfRange("fd", `an integer >= ${smallest} and <= ${largestDescriptor}`, fd);
 }
 
 function checkInterest(interest: Interest): void {
@@ -594,19 +630,19 @@ interface CheckedChange {
   readonly mode: number;
 }
 
-function checkedChanges(changes: Iterable<Change>): CheckedChange[] {
+function checkedChanges(changes: Iterable<Change>, instance: Instance): CheckedChange[] {
   if (typeof (changes as Partial<Iterable<Change>> | null | undefined)?.[Symbol.iterator] !== "function") {
     throw invalidType("changes", "iterable", changes);
   }
-  return Array.from(changes, checkedChange);
+  return Array.from(changes, (change) => checkedChange(change, instance));
 }
 
-function checkedChange(change: Change): CheckedChange {
+function checkedChange(change: Change, instance: Instance): CheckedChange {
   if (typeof change !== "object" || change === null) throw invalidType("change", "of type object", change);
   const { op, fd } = change;
   const tag = OPERATIONS.indexOf(op);
   if (tag === -1) throw invalidValue("change.op", '"add", "modify" or "delete"', op);
-  checkFd(fd);
+  checkFd(fd, instance);
   if (change.op === "delete") return { tag, fd, low: 0, high: 0, interest: 0, mode: KEEP };
   const { key, interest, mode } = change;
   checkInterest(interest);
@@ -619,6 +655,7 @@ function writeChange(instance: Instance, at: number, change: CheckedChange): voi
   const { bytes, words } = instance;
   bytes[at] = change.tag;
   words[(at >> 2) + 2] = change.fd;
+  words[(at >> 2) + 3] = Math.floor(change.fd / 2 ** 32);
   if (change.tag === TAG_DELETE) return;
   words[(at >> 2) + 4] = change.low;
   words[(at >> 2) + 5] = change.high;

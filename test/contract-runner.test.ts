@@ -49,7 +49,7 @@ describe("the contract's runner", () => {
   });
 
   it("fails on an event that nobody expects", () => {
-    fails([pair, add, { do: "wait", timeout: 0, expect: [] }], /reported \[\{"key":1,"bits":\["writable"\]\}\]/);
+    fails([pair, add, { do: "wait", timeout: 0, expect: [] }], /reported \[\{"key":1,"bits":\["writable"\],/);
   });
 
   it("fails on a bit that is missing", () => {
@@ -118,10 +118,20 @@ describe("the contract's runner", () => {
     fails([pair, { do: "read", fd: "watched", count: 5 }], /bytes read/);
   });
 
+  it("fails on another urgent byte, or none", () => {
+    const tcp: Step = { do: "tcp", as: ["watched", "peer"] };
+    const receive: Step = { do: "receiveUrgent", fd: "watched", text: "!" };
+    fails([tcp, { do: "sendUrgent", fd: "peer", text: "?" }, receive], /the urgent byte/);
+    fails([tcp, receive], /EINVAL/);
+  });
+
   it("fails on names that no step has given", () => {
     fails([{ do: "close", fd: "nothing" }], /no step has opened nothing/);
     fails([{ do: "registrations", poller: "nobody", expect: 0 }], /no step has made the poller nobody/);
+    fails([{ do: "connect", to: "nowhere", as: "client" }], /no step has had nowhere listen/);
     fails([{ do: "drained", pool: "dry" }], /no step has made the pool dry/);
+    fails([{ do: "notify", notifier: "bell" }], /no step has asked for the notifier bell/);
+    fails([{ do: "addTimer", key: 1, deadline: { of: "noon" } }], /no step has named the moment noon/);
   });
 
   it("fails on a step that it does not know", () => {
@@ -131,20 +141,88 @@ describe("the contract's runner", () => {
   it("fails if a wait returns early", () => {
     const real = world();
     const stopped: World = { ...real, now: () => 0n, virtualTime: false };
-    fails([pair, { do: "wait", timeout: 10, expect: [] }], /earlier than 10000000 ns/, stopped);
+    fails([pair, { do: "wait", timeout: 10, expect: [] }], /10000000 ns too early/, stopped);
   });
 
   it("fails if a wait blocks with an event to report", () => {
     const real = world();
     let time = 0n;
     const hasty: World = { ...real, now: () => time++ };
-    fails([pair, add, { do: "wait", timeout: 10, expect: [event] }], /nanoseconds that it blocked/, hasty);
+    fails([pair, add, { do: "wait", timeout: 10, expect: [event] }], /the moment at which it returned/, hasty);
   });
 
   it("fails if a wait outlasts its timeout on a virtual clock", () => {
     const real = world();
     const slow: World = { ...real, now: () => real.now() * 2n };
-    fails([pair, { do: "wait", timeout: 10, expect: [] }], /nanoseconds that it blocked/, slow);
+    fails([pair, { do: "wait", timeout: 10, expect: [] }], /the moment at which it returned/, slow);
+  });
+
+  const timer: Step = { do: "addTimer", key: 1, after: 5 };
+  const expired = { key: 1, expirations: 1 } as const;
+  const start: Step = { do: "moment", as: "start" };
+  const periodic: Step = { do: "addTimer", key: 1, after: 5, repeat: 5 };
+
+  it("passes timers that hold", () => {
+    const until = { of: "start", plus: 5 };
+    run(world(), "scenario", [start, timer, { do: "wait", timeout: null, expect: [expired], until }]);
+  });
+
+  it("fails on a timer that does not come, or that nobody expects", () => {
+    fails([{ do: "wait", timeout: 10, expect: [expired] }], /not reported/);
+    fails([timer, { do: "pass", milliseconds: 5 }, { do: "wait", timeout: 0, expect: [] }], /"expirations":1/);
+  });
+
+  it("tells a timer's event from a registration's", () => {
+    const pass: Step = { do: "pass", milliseconds: 5 };
+    fails([timer, pass, { do: "wait", timeout: 0, expect: [event] }], /reported/);
+    fails([pair, add, { do: "wait", timeout: 0, expect: [expired] }], /reported/);
+  });
+
+  it("fails on another count of expirations", () => {
+    const pass: Step = { do: "pass", milliseconds: 12 };
+    for (const expirations of [1, 3]) {
+      fails([periodic, pass, { do: "wait", timeout: 0, expect: [{ key: 1, expirations }] }], /reported/);
+    }
+  });
+
+  it("allows more expirations where a wait was late, one for each period that has begun since", () => {
+    const real = world();
+    const late: World = { ...real, virtualTime: false };
+    const wait = (expirations: number, plus: number): Step => {
+      return { do: "wait", timeout: 0, expect: [{ key: 1, expirations, every: 5 }], until: { of: "start", plus } };
+    };
+    const steps = [start, periodic, { do: "pass", milliseconds: 21 } as const];
+    run(late, "scenario", [...steps, wait(2, 10)]);
+    fails([...steps, wait(2, 20)], /reported/, { ...world(), virtualTime: false });
+    fails([...steps, wait(5, 20)], /reported/, { ...world(), virtualTime: false });
+  });
+
+  it("fails if a timer comes early, or late on a virtual clock", () => {
+    const wait = (plus: number): Step => {
+      return { do: "wait", timeout: null, expect: [expired], until: { of: "start", plus } };
+    };
+    fails([start, timer, wait(6)], /1000000 ns too early/);
+    fails([start, timer, wait(4)], /the moment at which it returned/);
+    fails([timer, { do: "wait", timeout: null, expect: [expired] }], /the moment at which it returned/);
+  });
+
+  it("fails if a wait outlasts its deadline on a virtual clock, or ends before it", () => {
+    const real = world();
+    const slow: World = { ...real, now: () => real.now() * 2n };
+    const deadline = { of: "start", plus: 10 };
+    fails([start, { do: "wait", deadline, expect: [] }], /the moment at which it returned/, slow);
+    const hasty: World = { ...world(), now: () => 1_000_000_000n, virtualTime: false };
+    fails([start, { do: "wait", deadline, expect: [] }], /10000000 ns too early/, hasty);
+  });
+
+  it("fails on another count of timers", () => {
+    fails([timer, { do: "timers", expect: 2 }], /timers/);
+  });
+
+  it("fails if arming or deleting a timer succeeds that must not", () => {
+    fails([{ ...timer, error: "EEXIST" } as Step], /verdict/);
+    fails([{ do: "modifyTimer", key: 1, after: 5 }], /verdict: .*ENOENT/);
+    fails([{ do: "deleteTimer", key: 1 }], /verdict: .*ENOENT/);
   });
 
   it("tells which wait begins, and that it has returned", () => {

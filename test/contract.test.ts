@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { run } from "./contract/runner.js";
-import { files, folder, load, loadAll, stepsOn } from "./contract/scenarios.js";
+import { files, folder, kernelsFile, load, loadAll, stepsOn } from "./contract/scenarios.js";
 import { startWatchdog } from "./contract/watchdog.js";
 import { columns } from "./contract/worlds.js";
 
@@ -17,9 +17,10 @@ describe("the contract's files", () => {
 
   it("are all run", () => {
     const there = readdirSync(folder).filter((file) => file.endsWith(".json"));
-    assert.deepEqual(there.toSorted(), files.toSorted());
+    assert.deepEqual(there.toSorted(), [...files, kernelsFile].toSorted());
     assert.ok(load("faults.json").length >= 70);
     assert.ok(load("modes.json").length >= 70);
+    assert.ok(load("timers.json").length >= 20);
   });
 
   it("name every scenario once", () => {
@@ -34,7 +35,7 @@ for (const column of columns(await startWatchdog())) {
     this.timeout(0);
 
     for (const scenario of scenarios) {
-      const steps = stepsOn(column.kernel, scenario);
+      const steps = stepsOn(column, scenario);
       if ("leftOut" in steps) continue;
       it(`${scenario.title} (${scenario.name})`, () => {
         run(column.open(), scenario.name, steps);

@@ -160,6 +160,19 @@ describe("Events", () => {
     assert.equal(new Set(yielded).size, 1);
   });
 
+  it("can be gone through however many they are (fault 35)", () => {
+    const simulated = new SimulatedEpoll();
+    using poller = new Poller({ kernel: simulated });
+    const count = 200_000;
+    const events = new Events(count);
+    for (let key = 0; key < count; key++) poller.addTimer(key, 0);
+    assert.equal(poller.wait(events, { timeout: 0 }), count);
+    let sum = 0;
+    for (const { key } of events) sum += key as number;
+    assert.equal(sum, (count * (count - 1)) / 2);
+    assert.equal(events.toArray().length, count);
+  });
+
   it("can be gone through again, also after a break", () => {
     using poller = pollerWith([1, 2, 3]);
     const events = new Events(4);

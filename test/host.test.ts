@@ -202,6 +202,25 @@ describe("the addon's epoll", () => {
     assert.throws(() => kernel.bind("no such function", memory), TypeError);
   });
 
+  it("stands names that nothing can be made of, which once ended the process", () => {
+    const wrong = [undefined, null, 1, 1n, {}, Symbol("wait"), { toString: () => assert.fail("converted") }] as never[];
+    for (const name of wrong) {
+      assert.throws(() => kernel.bind(name, memory), TypeError);
+      native.notify(name);
+    }
+  });
+
+  it("believes no allocator that answers something else than a pointer", () => {
+    const epoll = create();
+    writeChange(64, 0, fd);
+    bound("control")(epoll, 64, 1, 0);
+    for (const answer of [undefined, "64", {}, 64n]) {
+      allocate = () => answer;
+      assert.throws(() => bound("wait")(epoll, 64, 0, 1, 1, 0n, 0), OUTSIDE);
+      assert.throws(() => bound("control")(epoll, 64, 1, 0), OUTSIDE);
+    }
+  });
+
   it("closes everything that a table still holds", () => {
     const objects = kernelObjects();
     for (let i = 0; i < 3; i++) create();

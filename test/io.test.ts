@@ -19,6 +19,8 @@ import {
   pendingError,
   pipe,
   read,
+  receiveUrgent,
+  sendUrgent,
   setNonBlocking,
   shutdown,
   socketpair,
@@ -454,6 +456,63 @@ describe("the descriptor helpers", () => {
     });
   });
 
+  describe("sendUrgent and receiveUrgent", () => {
+    async function tcpPair(): Promise<[number, number]> {
+      const listener = own(listen(loopback));
+      const client = own(connect(localAddress(listener)));
+      return [own(await eventually(() => accept(listener))), client];
+    }
+
+    /** Takes the urgent byte once it has come. */
+    function urgent(fd: number): Promise<number> {
+      return eventually(() => {
+        try {
+          return receiveUrgent(fd);
+        } catch (error) {
+          if ((error as { code?: string }).code === "EINVAL") return WOULD_BLOCK;
+          throw error;
+        }
+      });
+    }
+
+    it("carry a byte past those that were sent before it", async () => {
+      const [server, client] = await tcpPair();
+      for (const byte of [0, 33, 255]) {
+        write(client, bytes("ordinary"));
+        assert.equal(sendUrgent(client, byte), 1);
+        assert.equal(await urgent(server), byte);
+        assert.equal(received(server), "ordinary");
+      }
+    });
+
+    it("say EINVAL when there is no urgent byte, or it was taken", async () => {
+      const [server, client] = await tcpPair();
+      assert.throws(() => receiveUrgent(server), kernelError("EINVAL", "receiveUrgent"));
+      sendUrgent(client, 1);
+      await urgent(server);
+      assert.throws(() => receiveUrgent(server), kernelError("EINVAL", "receiveUrgent"));
+    });
+
+    it("say that sending would block while the connection is full", async () => {
+      const [, client] = await tcpPair();
+      // What the receiver's side takes meanwhile makes room again.
+      do fill(client);
+      while (sendUrgent(client, 1) !== WOULD_BLOCK);
+    });
+
+    it("say EPIPE to who sends after the end of sending", async () => {
+      const [, client] = await tcpPair();
+      shutdown(client, "write");
+      assert.throws(() => sendUrgent(client, 1), kernelError("EPIPE", "sendUrgent"));
+    });
+
+    it("say ENOTSUP for sockets without urgent data", () => {
+      const [left, right] = ownBoth(socketpair("datagram"));
+      assert.throws(() => sendUrgent(left, 1), kernelError("ENOTSUP", "sendUrgent"));
+      assert.throws(() => receiveUrgent(right), kernelError("ENOTSUP", "receiveUrgent"));
+    });
+  });
+
   describe("shutdown", () => {
     it("ends writing: the peer reads the end of file, and may go on writing", () => {
       const [left, right] = ownBoth(socketpair());
@@ -555,6 +614,8 @@ describe("the descriptor helpers", () => {
       ["pendingError", pendingError],
       ["read", (fd) => read(fd, new Uint8Array(1))],
       ["write", (fd) => write(fd, new Uint8Array(1))],
+      ["sendUrgent", (fd) => sendUrgent(fd, 0)],
+      ["receiveUrgent", receiveUrgent],
       ["shutdown", (fd) => shutdown(fd, "both")],
       ["setNonBlocking", (fd) => setNonBlocking(fd, true)],
       ["dup", (fd) => dup(fd)],
@@ -562,7 +623,7 @@ describe("the descriptor helpers", () => {
       ["dup", (fd) => dup(own(eventfd()), fd)],
       ["close", close],
     ];
-    const onlySockets = new Set(["localAddress", "accept", "pendingError", "shutdown"]);
+    const onlySockets = new Set(["localAddress", "accept", "pendingError", "sendUrgent", "receiveUrgent", "shutdown"]);
 
     it("says EBADF to an integer below zero and to a descriptor that is not open", () => {
       for (const [name, action] of functions) {
@@ -647,6 +708,8 @@ describe("the descriptor helpers", () => {
       ["length", ["1", null, 1n], (length) => write(1, eight, 4, length), wrongType],
       ["length", [-1, 5, 0.5, NaN, Infinity], (length) => read(0, eight, 4, length), wrongRange],
       ["length", [-1, 5, 0.5, NaN, Infinity], (length) => write(1, eight, 4, length), wrongRange],
+      ["byte", [undefined, null, "1", 1n], (value) => sendUrgent(0, value), wrongType],
+      ["byte", [-1, 256, 0.5, NaN, Infinity], (value) => sendUrgent(0, value), wrongRange],
       ["how", [undefined, 0, null], (how) => shutdown(0, how), wrongType],
       ["how", ["", "rdwr", "Read"], (how) => shutdown(0, how), wrongValue],
       ["enabled", [undefined, 0, "true", null], (enabled) => setNonBlocking(0, enabled), wrongType],
@@ -670,7 +733,7 @@ describe("the descriptor helpers", () => {
 
     it("refuse arguments of wrong types and do no harm", () => {
       const names = Object.keys(io);
-      assert.equal(names.length, 15);
+      assert.equal(names.length, 17);
       for (const name of names) {
         for (const values of [[], ["1", "2", "3", "4"], [{}, {}, {}, {}], [null, null], [1n, 1n], [undefined]]) {
           assert.equal(io[name]!(...values), refused, name);
@@ -712,6 +775,8 @@ describe("the descriptor helpers", () => {
       assert.equal(io["listen"]!("localhost", 0, 1), refused);
       assert.equal(io["connect"]!("", -1), refused);
       assert.equal(io["connect"]!("\0abstract", -1), refused);
+      assert.equal(io["sendUrgent"]!(0, 256), refused);
+      assert.equal(io["sendUrgent"]!(0, -1), refused);
       assert.equal(io["shutdown"]!(0, 3), refused);
       assert.equal(io["shutdown"]!(0, -1), refused);
     });
@@ -737,6 +802,9 @@ describe("the descriptor helpers", () => {
           io.close(peer);
           for (const attempt of [1, 2]) assert.throws(() => io.write(fd, new Uint8Array(1)), { name: "PollerError" });
         }
+        const client = io.connect(io.localAddress(io.listen({ host: "127.0.0.1", port: 0 })));
+        io.shutdown(client, "write");
+        assert.throws(() => io.sendUrgent(client, 1), { code: "EPIPE" });
         const [readEnd, writeEnd] = io.pipe();
         assert.equal(io.write(writeEnd, new Uint8Array(3)), 3);
         assert.equal(io.read(readEnd, new Uint8Array(8)), 3);`,

@@ -4,7 +4,7 @@ import { Events, Interest, Poller } from "lio-poller";
 import { close, eventfd } from "lio-poller/io";
 import { SimulatedEpoll } from "lio-poller/sim";
 import { assertPasses } from "./support/child.js";
-import { kernelObjects, openFiles } from "./support/descriptors.js";
+import { isCloseOnExec, kernelObjects, openFiles } from "./support/descriptors.js";
 import { collectUntil } from "./support/garbage.js";
 
 const R = Interest.READABLE;
@@ -92,6 +92,15 @@ describe("a poller", () => {
     assert.deepEqual(kernelObjects(), { epolls: before.epolls + 1, eventfds: before.eventfds + 1 });
     poller.close();
     assert.deepEqual(kernelObjects(), before);
+  });
+
+  it("holds nothing that a child would inherit (fault 37)", () => {
+    const before = openFiles();
+    using poller = new Poller();
+    poller.notify();
+    const mine = [...openFiles().keys()].filter((number) => !before.has(number));
+    assert.equal(mine.length, 2);
+    for (const number of mine) assert.ok(isCloseOnExec(number), `${number}`);
   });
 
   it("leaves open what was open before, after a whole life of every call", () => {

@@ -53,7 +53,7 @@ describe("the component's memory", () => {
     assertFlat(() => assert.throws(() => new Poller({ kernel }), { code: "EMFILE" }));
   });
 
-  it("does not grow with registrations that the kernel refuses", () => {
+  it("does not grow with registrations that the kernel refuses (fault 41)", () => {
     using poller = new Poller({ kernel });
     const regular = simulated.io.regular();
     assertFlat((number) => {
@@ -97,7 +97,7 @@ describe("the component's memory", () => {
     }, 60);
   });
 
-  it("does not grow with waits, whatever they bring", () => {
+  it("does not grow with waits, whatever they bring (fault 42)", () => {
     using poller = new Poller({ kernel });
     const few = new Events(5);
     const many = new Events(2000);

@@ -39,7 +39,7 @@ describe("a notifier", () => {
     return process.hrtime.bigint() - before >= 5_000_000n;
   }
 
-  it("ends a wait that blocks its thread, from another one", async () => {
+  it("ends a wait that blocks its thread, from another one (fault 28)", async () => {
     const worker = await notifyingWorker(poller.notifier(), 1, 20);
     const done = once(worker, "message");
     worker.postMessage("go");
@@ -50,7 +50,7 @@ describe("a notifier", () => {
     await worker.terminate();
   });
 
-  it("ends the waits of a worker, each once, from here", async () => {
+  it("ends the waits of a worker, each once, from here (fault 30)", async () => {
     const worker = new Worker(program("waiting-worker.js"));
     const exited = once(worker, "exit");
     const [notifier] = (await once(worker, "message")) as [Notifier];
@@ -85,7 +85,7 @@ describe("a notifier", () => {
     await worker.terminate();
   });
 
-  it("loses no notification in a storm from four threads: after the last one a wait ends", async () => {
+  it("loses no notification in a storm from four threads: after the last one a wait ends (fault 31)", async () => {
     const notifier = poller.notifier();
     const workers = await Promise.all(Array.from({ length: 4 }, () => notifyingWorker(notifier, 20_000, 0)));
     const running = new Set(workers);

@@ -1,7 +1,7 @@
 /** What the README says that can be checked: its example, its commands, the size of the component. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
@@ -21,6 +21,18 @@ describe("the README", () => {
     const named = new Set([...readme.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name]) => name as string));
     assert.ok(named.size > 0);
     for (const name of named) assert.ok(name in scripts, `there is no "npm run ${name}"`);
+  });
+
+  it("claims no kernel that is not there (fault 44)", () => {
+    const rows = [...readme.matchAll(/^\|[^|]*\|([^|]*)\|[^|]*\|$/gm)].map(([, cell = ""]) => cell);
+    const claimed = new Set(rows.flatMap((cell) => cell.match(/\b(epoll|kqueue|iocp)\b/gi) ?? []));
+    assert.ok(claimed.has("epoll"));
+    for (const kernel of claimed) {
+      const name = kernel.toLowerCase();
+      for (const file of [`wit/${name}.wit`, `assembly/kernels/${name}.ts`, `host/kernels/${name}.cc`]) {
+        assert.ok(existsSync(join(root, file)), `${kernel} is claimed, and there is no ${file}`);
+      }
+    }
   });
 
   it("tells the component's size, to the thousand", () => {

@@ -16,8 +16,9 @@ import { SimulatedEpoll } from "lio-poller/sim";
 import { run } from "./contract/runner.js";
 import { load, loadAll, stepsOn } from "./contract/scenarios.js";
 import { startWatchdog } from "./contract/watchdog.js";
+import type { Lacks } from "./contract/format.js";
 import type { World } from "./contract/world.js";
-import { columns } from "./contract/worlds.js";
+import { columns, openSimulated, simulatedLacks } from "./contract/worlds.js";
 import { registeredWith } from "./malicious/registered.js";
 import { type Change, type Epoll, IN, lifted, lowered, ONESHOT, outcome, random } from "./simulated.js";
 import { kernelObjects } from "./support/descriptors.js";
@@ -418,13 +419,19 @@ const shared = load("lio.json");
 const everything: RestrictPolicy = { fds: () => true, maxRegistrations: 100_000, maxPollers: 1000 };
 const watchdog = await startWatchdog();
 
-const worlds: readonly [name: string, which: typeof scenarios, open: () => World][] = [
-  ["this platform's kernel", scenarios, () => onPlatform(restrict("epoll", everything))],
-  ["a simulated kernel", scenarios, () => simulatedWorld((simulated) => restrict(simulated, everything))],
+const worlds: readonly [name: string, which: typeof scenarios, lacks: Lacks, open: () => World][] = [
+  ["this platform's kernel", scenarios, {}, () => onPlatform(restrict("epoll", everything))],
+  [
+    "a simulated kernel",
+    scenarios,
+    simulatedLacks,
+    () => openSimulated(watchdog, (simulated) => restrict(simulated, everything)),
+  ],
   [
     "a simulated kernel without core functions",
     shared,
-    () => simulatedWorld((simulated) => restrict(new PlainKernel(simulated), everything)),
+    simulatedLacks,
+    () => openSimulated(watchdog, (simulated) => restrict(new PlainKernel(simulated), everything)),
   ],
 ];
 
@@ -435,25 +442,11 @@ function onPlatform(kernel: Kernel): World {
   return { ...(world ?? assert.fail()), createPoller: () => new Poller({ kernel }) };
 }
 
-function simulatedWorld(around: (simulated: SimulatedEpoll) => Kernel): World {
-  const simulated = new SimulatedEpoll();
-  const kernel = around(simulated);
-  return {
-    io: simulated.io,
-    virtualTime: true,
-    now: () => simulated.clock.now(),
-    createPoller: () => new Poller({ kernel }),
-    calls: () => Object.values(simulated.calls).reduce((sum, count) => sum + count, 0),
-    blocking: (what) => watchdog.watch(what),
-    leaks: () => (simulated.instances + simulated.descriptors === 0 ? [] : ["an epoll instance or a descriptor"]),
-  };
-}
-
-for (const [name, which, open] of worlds) {
+for (const [name, which, lacks, open] of worlds) {
   describe(`the contract on ${name}, restricted to everything`, function () {
     this.timeout(0);
     for (const scenario of which) {
-      const steps = stepsOn("epoll", scenario);
+      const steps = stepsOn({ kernel: "epoll", lacks }, scenario);
       if ("leftOut" in steps) continue;
       it(`${scenario.title} (${scenario.name})`, () => run(open(), scenario.name, steps));
     }

@@ -10,7 +10,7 @@ import { SimulatedEpoll, type SimulatedIo } from "lio-poller/sim";
 import { outcome, random } from "./simulated.js";
 
 /** The calls that both worlds have. */
-type Io = Omit<SimulatedIo, "poll" | "regular">;
+type Io = Omit<SimulatedIo, "poll" | "regular" | "tcpPair">;
 
 /** Descriptors are moved to numbers from here on, which nothing else in the process uses: both worlds name them alike. */
 const FIRST = 700;

@@ -167,6 +167,245 @@ describe("the readiness of simulated files", () => {
   }
 });
 
+describe("simulated TCP", () => {
+  type Step = readonly [call: string, result: number | string, own: number];
+  const W = OUT;
+  const FINISHED = IN | OUT | RDHUP;
+  const ENDED = FINISHED | HUP;
+
+  // What Linux 6.18 gave over the loopback interface, call by call: its result, and what the own end showed after it. In
+  // capitals what the peer does: S sends, U sends urgently, F finishes sending, C closes. In small letters what the own end
+  // does: r reads, u takes the urgent byte, s sends, f finishes sending, n reads no more.
+  const cases: readonly [what: string, steps: readonly Step[]][] = [
+    [
+      "an urgent byte alone, which a read leaves out",
+      [
+        ["U!", 1, W | PRI],
+        ["r", -1, W],
+        ["u", "EINVAL", W],
+      ],
+    ],
+    [
+      "an urgent byte before data",
+      [
+        ["U!", 1, W | PRI],
+        ["Sab", 2, W | IN | PRI],
+        ["r", "ab", W],
+        ["u", "EINVAL", W],
+      ],
+    ],
+    [
+      "an urgent byte behind data, at which a read stops",
+      [
+        ["Sab", 2, W | IN],
+        ["U!", 1, W | IN | PRI],
+        ["r", "ab", W | PRI],
+        ["r", -1, W],
+        ["u", "EINVAL", W],
+      ],
+    ],
+    [
+      "an urgent byte within data",
+      [
+        ["Sab", 2, W | IN],
+        ["U!", 1, W | IN | PRI],
+        ["Sde", 2, W | IN | PRI],
+        ["r", "ab", W | IN | PRI],
+        ["r", "de", W],
+      ],
+    ],
+    [
+      "an urgent byte within data, taken first",
+      [
+        ["Sab", 2, W | IN],
+        ["U!", 1, W | IN | PRI],
+        ["Sde", 2, W | IN | PRI],
+        ["u", "!", W | IN],
+        ["r", "ab", W | IN],
+        ["r", "de", W],
+      ],
+    ],
+    [
+      "two urgent bytes, of which the later stays",
+      [
+        ["Ux", 1, W | PRI],
+        ["Uy", 1, W | PRI],
+        ["u", "y", W],
+        ["r", -1, W],
+      ],
+    ],
+    [
+      "an urgent byte that another one made ordinary",
+      [
+        ["Sa", 1, W | IN],
+        ["Ux", 1, W | IN | PRI],
+        ["Sb", 1, W | IN | PRI],
+        ["Uy", 1, W | IN | PRI],
+        ["r", "axb", W | PRI],
+      ],
+    ],
+    [
+      "an urgent byte that was taken and then made ordinary",
+      [
+        ["Sa", 1, W | IN],
+        ["Ux", 1, W | IN | PRI],
+        ["u", "x", W | IN],
+        ["Sb", 1, W | IN],
+        ["Uy", 1, W | IN | PRI],
+        ["r", "axb", W | PRI],
+      ],
+    ],
+    [
+      "an urgent byte before the end",
+      [
+        ["U!", 1, W | PRI],
+        ["F", 0, FINISHED | PRI],
+        ["r", "", FINISHED],
+        ["u", "EINVAL", FINISHED],
+      ],
+    ],
+    [
+      "a peer that has finished",
+      [
+        ["F", 0, FINISHED],
+        ["r", "", FINISHED],
+        ["s", 1, FINISHED],
+      ],
+    ],
+    [
+      "both ends that have finished",
+      [
+        ["f", 0, W],
+        ["F", 0, ENDED],
+        ["r", "", ENDED],
+        ["s", "EPIPE", ENDED],
+      ],
+    ],
+    [
+      "a closed peer, which answers what is sent with a reset",
+      [
+        ["C", 0, FINISHED],
+        ["r", "", FINISHED],
+        ["s", 1, ENDED | ERR],
+        ["r", "", ENDED | ERR],
+        ["s", "EPIPE", ENDED],
+        ["s", "EPIPE", ENDED],
+      ],
+    ],
+    [
+      "a peer that closed before it had read all",
+      [
+        ["Shi", 2, W | IN],
+        ["s", 1, W | IN],
+        ["C", 0, ENDED | ERR],
+        ["r", "hi", ENDED | ERR],
+        ["r", "ECONNRESET", ENDED],
+        ["r", "", ENDED],
+      ],
+    ],
+    [
+      "a reset that is told to who sends",
+      [
+        ["s", 1, W],
+        ["C", 0, ENDED | ERR],
+        ["f", "ENOTCONN", ENDED | ERR],
+        ["s", "ECONNRESET", ENDED],
+        ["r", "", ENDED],
+        ["s", "EPIPE", ENDED],
+      ],
+    ],
+    [
+      "an urgent byte and a reset",
+      [
+        ["U!", 1, W | PRI],
+        ["s", 1, W | PRI],
+        ["C", 0, ENDED | ERR | PRI],
+        ["u", "ENOTCONN", ENDED | ERR | PRI],
+        ["r", "ECONNRESET", ENDED],
+      ],
+    ],
+    [
+      "an end that reads no more, which takes what comes all the same",
+      [
+        ["n", 0, FINISHED],
+        ["Sx", 1, FINISHED],
+        ["r", "x", FINISHED],
+      ],
+    ],
+    [
+      "an end that neither reads nor sends, which answers with a reset",
+      [
+        ["n", 0, FINISHED],
+        ["f", 0, ENDED],
+        ["Sx", 1, ENDED | ERR],
+        ["r", "ECONNRESET", ENDED],
+      ],
+    ],
+  ];
+
+  for (const [what, steps] of cases) {
+    it(`shows ${what}`, () => {
+      const { io, epoll, instance, add } = start();
+      const [own, peer] = io.tcpPair();
+      add(own, EVERYTHING);
+      const calls: Readonly<Record<string, (text: string) => unknown>> = {
+        S: (text) => io.write(peer, new TextEncoder().encode(text)),
+        U: (text) => io.sendUrgent(peer, text.charCodeAt(0)),
+        F: () => io.shutdown(peer, "write"),
+        C: () => io.close(peer),
+        r: () => {
+          const buffer = new Uint8Array(10);
+          const count = io.read(own, buffer);
+          return count === WOULD_BLOCK ? count : new TextDecoder().decode(buffer.subarray(0, count));
+        },
+        u: () => String.fromCharCode(io.receiveUrgent(own)),
+        s: () => io.write(own, byte),
+        f: () => io.shutdown(own, "write"),
+        n: () => io.shutdown(own, "read"),
+      };
+      for (const [call, result, bits] of steps) {
+        let got: unknown;
+        try {
+          got = calls[call[0] ?? ""]?.(call.slice(1)) ?? 0;
+        } catch (error) {
+          got = (error as { code?: string }).code;
+        }
+        assert.equal(got, result, call);
+        assert.equal(epoll.wait(instance, [], 1, 0n)[0]?.mask ?? 0, bits, `the bits after ${call}`);
+      }
+    });
+  }
+
+  it("is writable until it is full, and again when most has been read", () => {
+    const { io, add, poll } = start();
+    const [own, peer] = io.tcpPair();
+    add(own, OUT);
+    fill(io, own, new Uint8Array(65_536));
+    assert.deepEqual(poll(), []);
+    assert.equal(io.sendUrgent(own, 1), WOULD_BLOCK);
+    const buffer = new Uint8Array(65_536);
+    io.read(peer, buffer);
+    assert.deepEqual(poll(), []);
+    while (io.read(peer, buffer) > 0);
+    assert.deepEqual(poll(), [[own, OUT]]);
+  });
+
+  it("lets time pass in a blocking send of an urgent byte until there is room", () => {
+    const { io, clock } = start();
+    const [own, peer] = io.tcpPair();
+    fill(io, own, new Uint8Array(65_536));
+    io.setNonBlocking(own, false);
+    const buffer = new Uint8Array(65_536);
+    const before = clock.now();
+    clock.after(5, () => {
+      while (io.read(peer, buffer) > 0);
+    });
+    assert.equal(io.sendUrgent(own, 7), 1);
+    assert.equal(clock.now() - before, 5_000_000n);
+    assert.equal(io.receiveUrgent(peer), 7);
+  });
+});
+
 describe("the simulated interest list", () => {
   it("reports only what was asked for", () => {
     const { io, add, modify, poll } = start();
@@ -767,6 +1006,13 @@ describe("simulated descriptors", () => {
         io.write(own, byte);
       },
     ],
+    ["sending urgent data to a closed descriptor", "EBADF", "sendUrgent", (io) => io.sendUrgent(closed, 1)],
+    ["sending urgent data to a pipe", "ENOTSOCK", "sendUrgent", (io) => io.sendUrgent(io.pipe()[1], 1)],
+    ["sending urgent data to a Unix socket", "ENOTSUP", "sendUrgent", (io) => io.sendUrgent(io.socketpair()[0], 1)],
+    ["taking urgent data of a closed descriptor", "EBADF", "receiveUrgent", (io) => io.receiveUrgent(closed)],
+    ["taking urgent data of a pipe", "ENOTSOCK", "receiveUrgent", (io) => io.receiveUrgent(io.pipe()[0])],
+    ["taking urgent data of a Unix socket", "ENOTSUP", "receiveUrgent", (io) => io.receiveUrgent(io.socketpair()[0])],
+    ["taking urgent data where there is none", "EINVAL", "receiveUrgent", (io) => io.receiveUrgent(io.tcpPair()[0])],
     ["making a pair of datagram sockets", "ENOTSUP", "socketpair", (io) => io.socketpair("datagram")],
   ];
   for (const [what, code, syscall, call] of failures) {
@@ -788,6 +1034,8 @@ describe("simulated descriptors", () => {
     ["a counter of more than 32 bits", "ERR_OUT_OF_RANGE", (io) => io.eventfd(2 ** 32)],
     ["an unknown direction", "ERR_INVALID_ARG_VALUE", (io) => io.shutdown(3, "up" as never)],
     ["an unknown type of socket", "ERR_INVALID_ARG_VALUE", (io) => io.socketpair("raw" as never)],
+    ["an urgent byte that is no number", "ERR_INVALID_ARG_TYPE", (io) => io.sendUrgent(3, "!" as never)],
+    ["an urgent byte of more than 8 bits", "ERR_OUT_OF_RANGE", (io) => io.sendUrgent(3, 256)],
     ["a flag that is none", "ERR_INVALID_ARG_TYPE", (io) => io.setNonBlocking(3, 1 as never)],
   ];
   for (const [what, code, call] of mistakes) {

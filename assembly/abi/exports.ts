@@ -57,20 +57,20 @@ export function pollerDestroy(poller: Poller): void {
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @wit("lio:poller/poller@0.1.0#[method]poller.add")
-export function pollerAdd(poller: Poller, fd: i32, key: u64, interest: u32, mode: u32): usize {
-  return outcome(add(poller, fd, key, interest, mode));
+export function pollerAdd(poller: Poller, fd: i64, key: u64, interest: u32, mode: u32): usize {
+  return outcome(add(poller, kernel.descriptorOf(fd), key, interest, mode));
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @wit("lio:poller/poller@0.1.0#[method]poller.modify")
-export function pollerModify(poller: Poller, fd: i32, key: u64, interest: u32, hasMode: u32, mode: u32): usize {
-  return outcome(modify(poller, fd, key, interest, hasMode ? mode : KEEP_MODE));
+export function pollerModify(poller: Poller, fd: i64, key: u64, interest: u32, hasMode: u32, mode: u32): usize {
+  return outcome(modify(poller, kernel.descriptorOf(fd), key, interest, hasMode ? mode : KEEP_MODE));
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @wit("lio:poller/poller@0.1.0#[method]poller.delete")
-export function pollerDelete(poller: Poller, fd: i32): usize {
-  return outcome(remove(poller, fd));
+export function pollerDelete(poller: Poller, fd: i64): usize {
+  return outcome(remove(poller, kernel.descriptorOf(fd)));
 }
 
 // The changes that `apply` was given, until its result, which lies in the same place, has been read.
@@ -112,9 +112,13 @@ export function pollerNotify(poller: Poller): usize {
 @wit("lio:poller/poller@0.1.0#[method]poller.notifier")
 export function pollerNotifier(poller: Poller): usize {
   const error = identify(poller);
-  // An error code lies as if it were as wide as what it stands in place of: at the next 8 bytes.
+  return wide(error, identity);
+}
+
+/** Where a result lies whose value has 64 bits. Its error lies as if it were as wide: at the next 8 bytes. */
+function wide(error: u32, value: u64): usize {
   store<u32>(area, error == OK ? 0 : 1);
-  if (error == OK) store<u64>(area, identity, 8);
+  if (error == OK) store<u64>(area, value, 8);
   else storeError(area + 8, error);
   return area;
 }
@@ -165,7 +169,7 @@ export function pollerNextDeadline(poller: Poller): usize {
 @wit("lio:poller/poller@0.1.0#[method]poller.descriptor")
 export function pollerDescriptor(poller: Poller): usize {
   const error = kernel.descriptor(poller.handle);
-  return error == OK ? done(kernel.descriptorFound) : failed(error);
+  return wide(error, kernel.descriptorFound);
 }
 
 // @ts-ignore: top-level decorators are AssemblyScript's

@@ -10,6 +10,7 @@ import { EventBuffer } from "../readiness";
 import { wait } from "../wait";
 import { now } from "../clock";
 import { OK } from "../errors";
+import { LARGEST_DESCRIPTOR, NumberDescriptor, descriptorOfNumber } from "../kernel";
 import { saturated } from "../timers";
 import { failed } from "./area";
 
@@ -25,19 +26,29 @@ function failure(error: u32): usize {
   return error == OK ? 0 : failed(error);
 }
 
+/** The largest descriptor that the others take; the smallest is as far below -1. */
+export const numbersLargestDescriptor: f64 = LARGEST_DESCRIPTOR;
+
 /** `poller.add`. Answers 0, or where its failed result lies. */
-export function numbersAdd(poller: Poller, fd: i32, low: u32, high: u32, interest: u32, mode: u32): usize {
-  return failure(add(poller, fd, joined(low, high), interest, mode));
+export function numbersAdd(poller: Poller, fd: NumberDescriptor, low: u32, high: u32, interest: u32, mode: u32): usize {
+  return failure(add(poller, descriptorOfNumber(fd), joined(low, high), interest, mode));
 }
 
 /** `poller.modify`; a mode below 0 is none. Answers 0, or where its failed result lies. */
-export function numbersModify(poller: Poller, fd: i32, low: u32, high: u32, interest: u32, mode: i32): usize {
-  return failure(modify(poller, fd, joined(low, high), interest, mode < 0 ? KEEP_MODE : mode));
+export function numbersModify(
+  poller: Poller,
+  fd: NumberDescriptor,
+  low: u32,
+  high: u32,
+  interest: u32,
+  mode: i32,
+): usize {
+  return failure(modify(poller, descriptorOfNumber(fd), joined(low, high), interest, mode < 0 ? KEEP_MODE : mode));
 }
 
 /** `poller.delete`. Answers 0, or where its failed result lies. */
-export function numbersDelete(poller: Poller, fd: i32): usize {
-  return failure(remove(poller, fd));
+export function numbersDelete(poller: Poller, fd: NumberDescriptor): usize {
+  return failure(remove(poller, descriptorOfNumber(fd)));
 }
 
 /**
@@ -56,16 +67,24 @@ function whole(nanoseconds: f64): u64 {
   return nanoseconds < 18446744073709551616.0 ? <u64>nanoseconds : u64.MAX_VALUE;
 }
 
-/** `poller.add-timer`, after so many nanoseconds. Answers 0, or where its failed result lies. */
-export function numbersAddTimer(poller: Poller, low: u32, high: u32, delay: f64, period: f64): usize {
-  return failure(poller.timers.add(joined(low, high), saturated(now(), whole(delay)), whole(period)));
+/** The moment so many nanoseconds from now, or before now if there are fewer than 0. */
+function moment(delay: f64): u64 {
+  const time = now();
+  if (delay >= 0) return saturated(time, whole(delay));
+  const ago = whole(-delay);
+  return ago < time ? time - ago : 0;
 }
 
-/** `poller.modify-timer`; a period below 0 is none. Answers 0, or where its failed result lies. */
+/** `poller.add-timer`, after so many nanoseconds, fewer than 0 for a moment that has passed. Answers 0, or where its failed result lies. */
+export function numbersAddTimer(poller: Poller, low: u32, high: u32, delay: f64, period: f64): usize {
+  return failure(poller.timers.add(joined(low, high), moment(delay), whole(period)));
+}
+
+/** `poller.modify-timer`, as `numbersAddTimer`; a period below 0 is none. Answers 0, or where its failed result lies. */
 export function numbersModifyTimer(poller: Poller, low: u32, high: u32, delay: f64, period: f64): usize {
   const key = joined(low, high);
   const kept = period < 0 ? poller.timers.periodOf(key) : whole(period);
-  return failure(poller.timers.modify(key, saturated(now(), whole(delay)), kept));
+  return failure(poller.timers.modify(key, moment(delay), kept));
 }
 
 /** `poller.delete-timer`. Answers 0, or where its failed result lies. */

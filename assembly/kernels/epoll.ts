@@ -8,8 +8,10 @@
  * a mask of 0; and EPOLLONESHOT disables them too. So a registration that shall stay silent is held as EPOLLONESHOT
  * alone, whose one event is swallowed.
  */
-import { EINTR, OK, loadError } from "../errors";
+import { EINTR, OK, isGone, loadError } from "../errors";
 import { ERROR, HANG_UP, PRIORITY, READABLE, READ_CLOSED, WRITABLE } from "../readiness";
+
+export * from "../numbered";
 
 const IN: u32 = 0x1;
 const PRI: u32 = 0x2;
@@ -24,12 +26,24 @@ const MODE_ONESHOT: u32 = 0;
 const MODE_LEVEL: u32 = 1;
 const MODE_EDGE: u32 = 2;
 
+/** What a descriptor's number is in the core. */
+export type Descriptor = i32;
+
+/** The number that a caller gave; below 0 if it is none of this system's. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function descriptorOf(fd: i64): Descriptor {
+  return fd == <i64>(<i32>fd) ? <i32>fd : -1;
+}
+
 /** Registered in the kernel, which reports nothing of it any more. */
 export const SPENT: u32 = 0;
 /** Not in the kernel: it said that the descriptor is closed, or another file's by now. */
 export const ABSENT: u32 = 0xffffffff;
+/** A descriptor that is closed goes on reporting while a duplicate of it lives. */
+export const CLOSING_ENDS: bool = false;
 /** Registered in the kernel so that at most one event comes, which is to be swallowed. */
-export const SILENT: u32 = ONESHOT;
+const SILENT: u32 = ONESHOT;
 
 /** The mask of a registration that is armed in this mode. */
 // @ts-ignore: top-level decorators are AssemblyScript's
@@ -51,6 +65,13 @@ export function armed(interest: u32, mode: u32, late: bool): u32 {
   return lazy ? mask : mask | ONESHOT;
 }
 
+/** What the kernel shall hold, instead of `applied`, for a registration that is to be silent. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function silenced(_applied: u32): u32 {
+  return SILENT;
+}
+
 /** Whether the kernel, holding `applied`, will report a registration as it is armed in this mode. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
@@ -68,6 +89,13 @@ export function isNoisy(applied: u32): bool {
   return (applied & ONESHOT) == 0 && applied != SPENT;
 }
 
+/** Whether events leave the kernel, holding `applied`, armed as it is. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function staysArmed(applied: u32): bool {
+  return isNoisy(applied);
+}
+
 /** Whether a modify in this mode reaches the kernel in any case: it asks for the current edge anew. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
@@ -75,11 +103,18 @@ export function modifyAlwaysTells(mode: u32): bool {
   return mode >= MODE_EDGE;
 }
 
-/** What the kernel still holds after it has reported an event. */
+/** What the kernel still holds after it has reported an event with this mask. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
-export function afterEvent(applied: u32): u32 {
+export function afterEvent(applied: u32, _mask: u32): u32 {
   return applied & ONESHOT ? SPENT : applied;
+}
+
+/** What to take for held after an event that was not reported: a wait brings no more events than there is room for. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function unread(applied: u32, _mask: u32): u32 {
+  return applied;
 }
 
 /** What to tell of an event, to someone with this interest. */
@@ -236,18 +271,22 @@ function stage(operation: u32, fd: i32, mask: u32, generation: u32): u32 {
   return changeCount++;
 }
 
-/** Adds a change to the batch and answers its place. The batch must not be full. */
-export function stageAdd(fd: i32, hold: u32, generation: u32): u32 {
+/**
+ * Adds a change to the batch and answers its place. The batch must not be full.
+ *
+ * Kernels that need to know are told what they hold for the number now, as far as the core knows.
+ */
+export function stageAdd(fd: i32, _applied: u32, hold: u32, generation: u32): u32 {
   return stage(OPERATION_ADD, fd, hold, generation);
 }
 
 /** As `stageAdd`, for what is registered. */
-export function stageModify(fd: i32, hold: u32, generation: u32): u32 {
+export function stageModify(fd: i32, _applied: u32, hold: u32, generation: u32): u32 {
   return stage(OPERATION_MODIFY, fd, hold, generation);
 }
 
 /** As `stageAdd`, to end a registration. */
-export function stageDelete(fd: i32): u32 {
+export function stageDelete(fd: i32, _applied: u32): u32 {
   return stage(OPERATION_DELETE, fd, 0, 0);
 }
 
@@ -297,6 +336,11 @@ export function verdict(index: u32): u32 {
 /** Whether a change of the batch that was submitted last failed; else all verdicts are OK. */
 let anyFailed: bool = false;
 
+/** What the kernel holds after it has refused a change of the batch for this reason. */
+export function heldAfterRefusal(_index: u32, error: u32): u32 {
+  return isGone(error) ? ABSENT : SPENT;
+}
+
 function noteVerdicts(count: u32, list: usize, length: u32): void {
   anyFailed = length != 0;
   if (!anyFailed) return;
@@ -314,6 +358,10 @@ export let sent: u32 = 0;
 export let refused: bool = false;
 /** How many events the last wait brought. */
 export let ready: u32 = 0;
+/** Whether there was room for no more, so that there may be others. */
+export let isFull: bool = false;
+/** Whether a wait can bring events of more registrations than it was asked for. */
+export const MAY_EXCEED: bool = false;
 
 /**
  * Sends the batch and waits for at most `capacity` events. Answers an error; else there are `ready` events, or, if
@@ -323,6 +371,7 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   sent = changeCount;
   changeCount = 0;
   ready = 0;
+  isFull = false;
   refused = false;
   calling = true;
   importWait(handle, changes, sent, capacity, hasTimeout ? 1 : 0, timeout, result);
@@ -330,6 +379,7 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   if (load<u8>(result) == 0) {
     readyList = load<u32>(result, 4);
     ready = min(load<u32>(result, 8), capacity);
+    isFull = ready == capacity;
     return OK;
   }
   if (load<u8>(result, 4) == 0) {
@@ -362,3 +412,26 @@ export function readyFd(at: usize): i32 {
 export function readyGeneration(at: usize): u32 {
   return load<u32>(at, 8);
 }
+
+/** How many bytes there are: epoll does not tell. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function readyAmount(_at: usize): u64 {
+  return 0;
+}
+
+/** The error that an event tells: epoll says only that there is one. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function readyError(_at: usize): u32 {
+  return OK;
+}
+
+/** Whether a refusal is no reason not to register, but something to report: not here. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+export function isReported(_error: u32): bool {
+  return false;
+}
+/** What the kernel holds after such a refusal. */
+export const REPORTED: u32 = SPENT;

@@ -21,7 +21,7 @@ function push(tag: u8, fd: i32, key: u64 = 0, interest: u32 = 0): void {
   length++;
   memory.fill(at, 0, 32);
   store<u8>(at, tag);
-  store<i32>(at, fd, 8);
+  store<i64>(at, fd, 8);
   store<u64>(at, key, 16);
   store<u8>(at, <u8>interest, 24);
 }

@@ -140,13 +140,13 @@ function stage(kind: u8, fd: i32, hold: u32, generation: u32): u32 {
   store<u32>(at(changeGenerations, index), generation);
   return index;
 }
-export function stageAdd(fd: i32, hold: u32, generation: u32): u32 {
+export function stageAdd(fd: i32, _applied: u32, hold: u32, generation: u32): u32 {
   return stage(0, fd, hold, generation);
 }
-export function stageModify(fd: i32, hold: u32, generation: u32): u32 {
+export function stageModify(fd: i32, _applied: u32, hold: u32, generation: u32): u32 {
   return stage(1, fd, hold, generation);
 }
-export function stageDelete(fd: i32): u32 {
+export function stageDelete(fd: i32, _applied: u32): u32 {
   return stage(2, fd, 0, 0);
 }
 export function restage(index: u32, hold: u32): void {
@@ -196,6 +196,7 @@ export function submit(handle: u32): u32 {
 export let sent: u32 = 0;
 export let refused: bool = false;
 export let ready: u32 = 0;
+export let isFull: bool = false;
 
 function push(fd: i32, mask: u32, generation: u32): void {
   const place = readyList + <usize>ready * READY_STEP;
@@ -209,6 +210,7 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   waits++;
   lastCapacity = capacity;
   ready = 0;
+  isFull = false;
   sent = changeAll(handle);
   refused = false;
   for (let i: u32 = 0; i < sent; i++) refused = refused || verdict(i) != OK;
@@ -235,6 +237,7 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
     if (!hasTimeout) unreachable();
     pass(timeout);
   }
+  isFull = ready == capacity;
   return OK;
 }
 

@@ -54,6 +54,16 @@ export abstract class Description {
     throw namedError("ENOTSOCK", "shutdown");
   }
 
+  /** Sends a byte out of band, on a stream socket: 1, or {@link WOULD_BLOCK}. */
+  sendUrgent(_byte: number): number {
+    throw namedError("ENOTSOCK", "sendUrgent");
+  }
+
+  /** Takes the byte that came out of band. */
+  receiveUrgent(): number {
+    throw namedError("ENOTSOCK", "receiveUrgent");
+  }
+
   /** What the other end learns when this one is gone. */
   protected release(): void {}
 

@@ -68,6 +68,7 @@ export class SimulatedEpoll implements Kernel {
   /** Instances have numbers that no file can have, so that none of them can be taken for a file. */
   #nextDescriptor = DESCRIPTOR_LIMIT;
 
+  /** Makes a kernel with no file open and nothing scheduled. */
   constructor() {
     this.io = createIo(this.#descriptors, (syscall) => this.#pass(syscall));
   }

@@ -1,6 +1,6 @@
 /**
  * The files of a simulated process and the calls that make and use them: `lio-poller/io` without a kernel. Pipes,
- * AF_UNIX stream sockets in pairs, eventfds and regular files are modelled; networks and datagrams are not.
+ * AF_UNIX and TCP sockets in pairs, eventfds and regular files are modelled; addresses and datagrams are not.
  */
 import { isUint8Array } from "node:util/types";
 import { invalidType, invalidValue, namedError, outOfRange } from "../errors.js";
@@ -10,12 +10,14 @@ import { createEventFd } from "./eventfd.js";
 import { createPipe } from "./pipe.js";
 import { createRegularFile } from "./regular.js";
 import { createSocketPair } from "./socket.js";
+import { createTcpPair } from "./tcp.js";
 
 const MAXIMUM_FD = 0x7fff_ffff;
 const MAXIMUM_COUNT = 0xffff_ffff;
+const MAXIMUM_BYTE = 0xff;
 
 /**
- * System calls on simulated descriptors: the functions of `lio-poller/io` that need no network, with the same
+ * System calls on simulated descriptors: the functions of `lio-poller/io` that need no address, with the same
  * arguments, results and errors. Descriptors are numbered from 3, the lowest free first, and are non-blocking from
  * birth. The functions need no `this`.
  *
@@ -36,6 +38,12 @@ export interface SimulatedIo {
 
   /** Makes an eventfd whose counter starts at `initial`, from 0 to 2³² − 1: eventfd(2). */
   eventfd(initial?: number): number;
+
+  /**
+   * Makes two TCP sockets that are connected to each other. Not part of `lio-poller/io`: on a real kernel `listen`,
+   * `connect` and `accept`.
+   */
+  tcpPair(): [number, number];
 
   /**
    * Opens a new, empty regular file, which epoll refuses with EPERM. Reads are at its end; writes go nowhere. Not part of
@@ -60,6 +68,21 @@ export interface SimulatedIo {
    * other than 8 bytes to an eventfd, or its value 2⁶⁴ − 1.
    */
   write(fd: number, buffer: Uint8Array, offset?: number, length?: number): number;
+
+  /**
+   * Sends a byte, 0 to 255, as urgent data: send(2) with MSG_OOB. Returns 1, or `WOULD_BLOCK` (−1).
+   *
+   * @throws {PollerError} `EPIPE`, `ECONNRESET`; `ENOTSUP` for an AF_UNIX socket, whose urgent data is not modelled;
+   * `ENOTSOCK` for anything but a socket.
+   */
+  sendUrgent(fd: number, byte: number): number;
+
+  /**
+   * Takes the urgent byte: recv(2) with MSG_OOB. Returns the byte.
+   *
+   * @throws {PollerError} `EINVAL` if there is none; `ENOTCONN` after a reset; `ENOTSUP`, `ENOTSOCK` as `sendUrgent`.
+   */
+  receiveUrgent(fd: number): number;
 
   /**
    * Ends one direction of a socket, or both: shutdown(2).
@@ -111,6 +134,8 @@ export function createIo(descriptors: Descriptors, block: (syscall: string) => v
       return descriptors.add(createEventFd(initial), "eventfd");
     },
 
+    tcpPair: () => addPair(descriptors, createTcpPair(), "tcpPair"),
+
     regular: () => descriptors.add(createRegularFile(), "regular"),
 
     read(fd, buffer, offset, length) {
@@ -123,6 +148,23 @@ export function createIo(descriptors: Descriptors, block: (syscall: string) => v
       checkFd("fd", fd);
       const bytes = part(buffer, offset, length);
       return write(descriptors.get(fd, "write"), bytes, block);
+    },
+
+    sendUrgent(fd, byte) {
+      checkFd("fd", fd);
+      checkInteger("byte", byte, 0, MAXIMUM_BYTE);
+      const description = descriptors.get(fd, "sendUrgent");
+      let count = description.sendUrgent(byte);
+      while (count === WOULD_BLOCK && !description.nonBlocking) {
+        block("sendUrgent");
+        count = description.sendUrgent(byte);
+      }
+      return count;
+    },
+
+    receiveUrgent(fd) {
+      checkFd("fd", fd);
+      return descriptors.get(fd, "receiveUrgent").receiveUrgent();
     },
 
     shutdown(fd, how) {

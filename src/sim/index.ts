@@ -1,6 +1,8 @@
 /**
  * `lio-poller/sim`: simulated kernels. A poller on one of them behaves as on the kernel itself, without system calls
  * and without waiting, on every platform.
+ *
+ * @module lio-poller/sim
  */
 export { VirtualClock } from "./clock.js";
 export { WOULD_BLOCK } from "./description.js";

@@ -96,6 +96,14 @@ class StreamSocket extends Description {
     return count === 0 && buffer.length > 0 ? WOULD_BLOCK : count;
   }
 
+  override sendUrgent(): number {
+    throw namedError("ENOTSUP", "sendUrgent", "simulated AF_UNIX sockets have no urgent data");
+  }
+
+  override receiveUrgent(): number {
+    throw namedError("ENOTSUP", "receiveUrgent", "simulated AF_UNIX sockets have no urgent data");
+  }
+
   override shutdown(how: "read" | "write" | "both"): void {
     this.#end(SHUTDOWNS[how]);
     this.peer.#end(PEER_SHUTDOWNS[how]);

@@ -9,6 +9,7 @@ export const modes = ["oneshot", "level", "edge", "edge-oneshot"] as const;
 export const interests = ["readable", "writable", "priority"] as const;
 export const bits = ["readable", "writable", "priority", "readClosed", "hangUp", "error"] as const;
 export const kernels = ["epoll", "kqueue", "iocp"] as const;
+export const hosts = ["127.0.0.1", "::1"] as const;
 
 export type Mode = (typeof modes)[number];
 export type InterestName = (typeof interests)[number];
@@ -21,7 +22,14 @@ export type Descriptor = string | number;
 /** Any unsigned 64-bit number; a decimal string where it is not a safe integer. */
 export type Key = number | string;
 
-export interface ExpectedEvent {
+/** A moment that an earlier step named, or one so many milliseconds later, or earlier if below 0. */
+export interface Moment {
+  readonly of: string;
+  readonly plus?: number;
+}
+
+/** What one registration must report. */
+export interface ExpectedReadiness {
   readonly key: Key;
   /** The bits that must be set. All others must not be. */
   readonly is: readonly Bit[];
@@ -30,6 +38,20 @@ export interface ExpectedEvent {
   /** The error's name. Without it the event must not name one. */
   readonly errorCode?: string;
 }
+
+/** What one timer must report. */
+export interface ExpectedTimer {
+  readonly key: Key;
+  /** How often it has expired since it was last reported. */
+  readonly expirations: number;
+  /**
+   * The period of one that repeats, in milliseconds. Where time is real, one expiration more may have come for each
+   * period that has begun since the moment until which the wait lasts.
+   */
+  readonly every?: number;
+}
+
+export type ExpectedEvent = ExpectedReadiness | ExpectedTimer;
 
 interface Labelled {
   /** What a difference calls this step by. */
@@ -56,6 +78,19 @@ interface Registers {
   readonly mode?: Mode;
 }
 
+/** When a timer is due: exactly one of both. */
+interface Due {
+  /** Milliseconds from the step on, fractions allowed. */
+  readonly after?: number;
+  readonly deadline?: Moment;
+}
+
+interface Arms extends Due {
+  readonly key: Key;
+  /** The period in milliseconds; 0 ends it. Without it an added timer has none, and a modified one keeps its own. */
+  readonly repeat?: number;
+}
+
 type Add = { readonly op: "add" } & Registers & CanFail;
 type Modify = { readonly op: "modify" } & Registers & CanFail;
 type Delete = { readonly op: "delete"; readonly fd: Descriptor } & CanFail;
@@ -64,7 +99,9 @@ export type Change = Add | Modify | Delete;
 export interface WaitStep extends OnPoller, CanFail {
   readonly do: "wait";
   /** Milliseconds, fractions allowed; `null` waits for ever. */
-  readonly timeout: number | null;
+  readonly timeout?: number | null;
+  /** Instead of a timeout: when the wait ends. */
+  readonly deadline?: Moment;
   /** How many events there is room for; 16 if not said. */
   readonly room?: number;
   /** The events, all of them, in any order. Without any, the whole timeout must have passed. */
@@ -77,10 +114,17 @@ export interface WaitStep extends OnPoller, CanFail {
   readonly again?: boolean;
   /** The wait is ended by a notify: it returns no events, before the timeout. */
   readonly woken?: boolean;
+  /** When the wait returns at the earliest; on a virtual clock, exactly. */
+  readonly until?: Moment;
 }
 
 export type Step =
   | ({ readonly do: "socketpair"; readonly as: readonly [string, string] } & Labelled)
+  | ({ readonly do: "tcp"; readonly as: readonly [string, string] } & Labelled)
+  | ({ readonly do: "listen"; readonly as: string; readonly host: (typeof hosts)[number] } & Labelled)
+  | ({ readonly do: "connect"; readonly to: string; readonly as: string } & Labelled)
+  | ({ readonly do: "accept"; readonly fd: string; readonly as: string } & Labelled)
+  | ({ readonly do: "pendingError"; readonly fd: string; readonly error?: string } & Labelled)
   | ({ readonly do: "pipe"; readonly as: readonly [readEnd: string, writeEnd: string] } & Labelled)
   | ({ readonly do: "eventfd"; readonly as: string } & Labelled)
   | ({ readonly do: "regular"; readonly as: string } & Labelled)
@@ -102,13 +146,23 @@ export type Step =
       readonly count?: number;
       readonly drain?: true;
     } & Labelled)
+  | ({ readonly do: "sendUrgent"; readonly fd: string; readonly text: string } & Labelled)
+  | ({ readonly do: "receiveUrgent"; readonly fd: string; readonly text: string } & Labelled)
   | ({ readonly do: "poller"; readonly as: string } & Labelled)
   | ({ readonly do: "add" } & Registers & OnPoller & CanFail)
   | ({ readonly do: "modify" } & Registers & OnPoller & CanFail)
   | ({ readonly do: "delete"; readonly fd: Descriptor } & OnPoller & CanFail)
   | ({ readonly do: "apply"; readonly changes: readonly Change[] } & OnPoller)
-  | ({ readonly do: "notify" } & OnPoller)
+  | ({ readonly do: "addTimer" } & Arms & OnPoller & CanFail)
+  | ({ readonly do: "modifyTimer" } & Arms & OnPoller & CanFail)
+  | ({ readonly do: "deleteTimer"; readonly key: Key } & OnPoller & CanFail)
+  | ({ readonly do: "notifier"; readonly as: string } & OnPoller)
+  | ({ readonly do: "notify"; readonly notifier?: string } & OnPoller)
+  | ({ readonly do: "closePoller" } & OnPoller)
+  | ({ readonly do: "moment"; readonly as: string } & Labelled)
+  | ({ readonly do: "pass"; readonly milliseconds: number } & Labelled)
   | ({ readonly do: "registrations"; readonly expect: number } & OnPoller)
+  | ({ readonly do: "timers"; readonly expect: number } & OnPoller)
   | ({ readonly do: "events"; readonly room: number } & Labelled)
   | ({ readonly do: "pool"; readonly as: string; readonly events: readonly ExpectedEvent[] } & Labelled)
   | ({ readonly do: "drained"; readonly pool: string } & Labelled)
@@ -123,6 +177,26 @@ export interface Difference {
   readonly leftOut?: true;
   /** The steps that take the place of the labelled ones. */
   readonly replace?: Readonly<Record<string, Step>>;
+}
+
+/**
+ * The steps, such as `"eventfd"`, and the fields of steps, such as `"dup.onto"`, that cannot be carried out, and why.
+ * Scenarios with one of them are left out.
+ */
+export type Lacks = Readonly<Record<string, string>>;
+
+/** A bit about which the contract is silent on a kernel, and why. */
+export interface Untold {
+  readonly bit: Bit;
+  /** It is told all the same if the event has this one. */
+  readonly unless?: Bit;
+  readonly reason: string;
+}
+
+/** What holds for a kernel in all scenarios. */
+export interface KernelFacts {
+  readonly lacks: Lacks;
+  readonly untold: readonly Untold[];
 }
 
 export interface Scenario {
@@ -159,6 +233,31 @@ export function checkScenarios(data: unknown, file: string): readonly Scenario[]
   return list;
 }
 
+/**
+ * Checks what the file about kernels holds.
+ *
+ * @throws FormatError at the first thing that is not as README.md says
+ */
+export function checkKernels(data: unknown, file: string): Readonly<Record<KernelName, KernelFacts>> {
+  const bit = oneOf(bits);
+  const facts = record<KernelFacts>({
+    lacks: checkLacks,
+    untold: listOf(record<Untold>({ bit, unless: optional(bit), reason: text })),
+  });
+  return record<Readonly<Record<KernelName, KernelFacts>>>({ epoll: facts, kqueue: facts, iocp: facts })(data, file);
+}
+
+function checkLacks(value: unknown, at: string): Lacks {
+  const lacks = mapOf(text)(value, at);
+  for (const place of Object.keys(lacks)) {
+    const [kind = "", field, ...more] = place.split(".");
+    const shape = Object.hasOwn(stepShapes, kind) ? stepShapes[kind as Step["do"]] : {};
+    const exists = Object.hasOwn(stepShapes, kind) && (field === undefined || Object.hasOwn(shape, field));
+    if (!exists || more.length > 0) throw new FormatError(at, `${place} is no step and no field of one`);
+  }
+  return lacks;
+}
+
 /** Returns the value as what it must be, or throws. */
 type Check<T> = (value: unknown, at: string) => T;
 /** One check per field; `optional` where the field may be missing. */
@@ -190,12 +289,16 @@ function expectsSomething(step: Step): boolean {
   switch (step.do) {
     case "wait":
     case "registrations":
+    case "timers":
     case "drained":
     case "events":
       return true;
     case "add":
     case "modify":
     case "delete":
+    case "addTimer":
+    case "modifyTimer":
+    case "deleteTimer":
       return step.error !== undefined;
     case "apply":
       return step.changes.some((change) => change.error !== undefined);
@@ -247,6 +350,11 @@ function checkTogether(step: Step, at: string): void {
     case "repeat":
       if (step.steps.some((inner) => inner.do === "repeat")) throw new FormatError(at, "repeats cannot be nested");
       return;
+    case "addTimer":
+    case "modifyTimer":
+      return exactlyOne(step, ["after", "deadline"], at);
+    case "notify":
+      return atMostOne(step, ["poller", "notifier"], at);
     case "wait":
       return checkWait(step, at);
     default:
@@ -255,6 +363,7 @@ function checkTogether(step: Step, at: string): void {
 }
 
 function checkWait(step: WaitStep, at: string): void {
+  exactlyOne(step, ["timeout", "deadline"], at);
   exactlyOne(step, ["expect", "from", "error", "woken"], at);
   if (step.from === undefined && (step.count !== undefined || step.again !== undefined)) {
     throw new FormatError(at, "count and again belong to from");
@@ -262,15 +371,22 @@ function checkWait(step: WaitStep, at: string): void {
   if (step.expect?.length === 0 && step.timeout === null) {
     throw new FormatError(at, "expects no events of a wait for ever, which could not return");
   }
+  if (step.expect?.some((event) => "every" in event) && step.until === undefined) {
+    throw new FormatError(at, "expects a timer that repeats, and does not say until when");
+  }
 }
 
 /** A # stands for the number of the repetition. */
 const name = pattern(/^[a-z][A-Za-z0-9#]*$/, "a name");
 const text: Check<string> = pattern(/^[^]+$/, "text");
+const character = pattern(/^[ -~]$/, "one ASCII character");
 const errorCode = pattern(/^E[A-Z0-9]+$/, "an error's name, such as EBADF");
 const count = number("a count", (value) => Number.isSafeInteger(value) && value >= 0);
 const atLeastOne = number("a count from 1 on", (value) => Number.isSafeInteger(value) && value >= 1);
 const milliseconds = number("milliseconds, 0 or more", (value) => value >= 0);
+const period = number("milliseconds, more than 0", (value) => value > 0);
+const difference = number("milliseconds", Number.isFinite);
+const moment = record<Moment>({ of: name, plus: optional(difference) });
 
 const label = { label: optional(name) };
 const onPoller = { ...label, poller: optional(name), maxCalls: optional(count) };
@@ -281,6 +397,7 @@ const registers = {
   interest: distinct(listOf(oneOf(interests))),
   mode: optional(oneOf(modes)),
 };
+const arms = { key, after: optional(milliseconds), deadline: optional(moment), repeat: optional(milliseconds) };
 const changeShapes: { readonly [K in Change["op"]]: Shape<Omit<Extract<Change, { op: K }>, "op">> } = {
   add: { ...registers, ...canFail },
   modify: { ...registers, ...canFail },
@@ -288,6 +405,11 @@ const changeShapes: { readonly [K in Change["op"]]: Shape<Omit<Extract<Change, {
 };
 const stepShapes: { readonly [K in Step["do"]]: Shape<Omit<Extract<Step, { do: K }>, "do">> } = {
   socketpair: { as: pairOf(name), ...label },
+  tcp: { as: pairOf(name), ...label },
+  listen: { as: name, host: oneOf(hosts), ...label },
+  connect: { to: name, as: name, ...label },
+  accept: { fd: name, as: name, ...label },
+  pendingError: { fd: name, error: optional(errorCode), ...label },
   pipe: { as: pairOf(name), ...label },
   eventfd: { as: name, ...label },
   regular: { as: name, ...label },
@@ -309,25 +431,37 @@ const stepShapes: { readonly [K in Step["do"]]: Shape<Omit<Extract<Step, { do: K
     drain: optional(literally(true)),
     ...label,
   },
+  sendUrgent: { fd: name, text: character, ...label },
+  receiveUrgent: { fd: name, text: character, ...label },
   poller: { as: name, ...label },
   add: { ...registers, ...canFail, ...onPoller },
   modify: { ...registers, ...canFail, ...onPoller },
   delete: { fd: descriptor, ...canFail, ...onPoller },
   apply: { changes: listOf(checkChange), ...onPoller },
-  notify: onPoller,
+  addTimer: { ...arms, ...canFail, ...onPoller },
+  modifyTimer: { ...arms, ...canFail, ...onPoller },
+  deleteTimer: { key, ...canFail, ...onPoller },
+  notifier: { as: name, ...onPoller },
+  notify: { notifier: optional(name), ...onPoller },
+  closePoller: onPoller,
+  moment: { as: name, ...label },
+  pass: { milliseconds, ...label },
   registrations: { expect: count, ...onPoller },
+  timers: { expect: count, ...onPoller },
   events: { room: count, ...label },
   pool: { as: name, events: notEmpty(listOf(expectedEvent)), ...label },
   drained: { pool: name, ...label },
   repeat: { times: atLeastOne, steps: notEmpty(listOf(checkStep)), ...label },
   wait: {
-    timeout: (value, at) => (value === null ? null : milliseconds(value, at)),
+    timeout: optional((value, at) => (value === null ? null : milliseconds(value, at))),
+    deadline: optional(moment),
     room: optional(count),
     expect: optional(listOf(expectedEvent)),
     from: optional(name),
     count: optional(count),
     again: optional(literally(true)),
     woken: optional(literally(true)),
+    until: optional(moment),
     ...canFail,
     ...onPoller,
   },
@@ -340,7 +474,8 @@ function checkChange(value: unknown, at: string): Change {
 }
 
 function expectedEvent(value: unknown, at: string): ExpectedEvent {
-  const event = record<ExpectedEvent>({
+  if (typeof value === "object" && value !== null && "expirations" in value) return expectedTimer(value, at);
+  const event = record<ExpectedReadiness>({
     key,
     is: notEmpty(distinct(listOf(oneOf(bits)))),
     may: optional(notEmpty(distinct(listOf(oneOf(bits))))),
@@ -348,6 +483,10 @@ function expectedEvent(value: unknown, at: string): ExpectedEvent {
   })(value, at);
   if (event.may?.some((bit) => event.is.includes(bit))) throw new FormatError(at, "a bit that must be set is in may");
   return event;
+}
+
+function expectedTimer(value: unknown, at: string): ExpectedTimer {
+  return record<ExpectedTimer>({ key, expirations: atLeastOne, every: optional(period) })(value, at);
 }
 
 function descriptor(value: unknown, at: string): Descriptor {
@@ -457,4 +596,9 @@ function number(what: string, accept: (value: number) => boolean): Check<number>
 function exactlyOne(value: object, fields: readonly string[], at: string): void {
   const there = fields.filter((field) => Object.hasOwn(value, field));
   if (there.length !== 1) throw new FormatError(at, `must have exactly one of ${fields.join(", ")}`);
+}
+
+function atMostOne(value: object, fields: readonly string[], at: string): void {
+  const there = fields.filter((field) => Object.hasOwn(value, field));
+  if (there.length > 1) throw new FormatError(at, `must have at most one of ${fields.join(", ")}`);
 }

@@ -5,8 +5,20 @@
  * data that `format.ts` has checked.
  */
 import assert from "node:assert/strict";
-import { Events, Interest, type Change as PollerChange, type Poller } from "lio-poller";
-import type { Change, Descriptor, ExpectedEvent, InterestName, Key, Mode, Step, WaitStep } from "./format.js";
+import { Events, Interest, type Change as PollerChange, type Poller, type ReadyEvent } from "lio-poller";
+import { type Address, WOULD_BLOCK } from "lio-poller/io";
+import type {
+  Change,
+  Descriptor,
+  ExpectedEvent,
+  ExpectedTimer,
+  InterestName,
+  Key,
+  Mode,
+  Moment,
+  Step,
+  WaitStep,
+} from "./format.js";
 import { bits } from "./format.js";
 import type { World } from "./world.js";
 
@@ -41,6 +53,8 @@ interface Reported {
   readonly key: number | bigint;
   readonly bits: readonly string[];
   readonly errorCode: string | undefined;
+  /** Of a timer; else 0. */
+  readonly expirations: number;
 }
 
 interface Pool {
@@ -51,8 +65,9 @@ interface Pool {
 /** What a wait did. */
 interface Waited {
   readonly events: readonly Reported[];
-  /** Nanoseconds. */
-  readonly elapsed: bigint;
+  /** By the world's clock, in nanoseconds. */
+  readonly start: bigint;
+  readonly end: bigint;
 }
 
 /** The room that a wait has if it does not say. */
@@ -68,6 +83,11 @@ class Scene {
   readonly #pools = new Map<string, Pool>();
   /** Rooms are used again, as programs do, so that a wait that leaves old events behind is noticed. */
   readonly #rooms = new Map<string, Events>();
+  /** Where names listen, or listened. */
+  readonly #addresses = new Map<string, Address>();
+  readonly #notifiers = new Map<string, () => void>();
+  /** By the world's clock, in nanoseconds. */
+  readonly #moments = new Map<string, bigint>();
 
   constructor(world: World, name: string) {
     this.#world = world;
@@ -115,6 +135,16 @@ class Scene {
     switch (step.do) {
       case "socketpair":
         return this.#nameAll(step.as, io.socketpair());
+      case "tcp":
+        return this.#nameAll(step.as, io.tcp());
+      case "listen":
+        return this.#listen(step);
+      case "connect":
+        return this.#name(step.as, io.connect(this.#address(step.to)));
+      case "accept":
+        return this.#name(step.as, io.accept(this.#number(step.fd)));
+      case "pendingError":
+        return assert.equal(io.pendingError(this.#number(step.fd))?.code, step.error, "the pending error");
       case "pipe":
         return this.#nameAll(step.as, io.pipe());
       case "eventfd":
@@ -131,6 +161,12 @@ class Scene {
         return this.#write(step);
       case "read":
         return this.#read(step);
+      case "sendUrgent":
+        return assert.equal(io.sendUrgent(this.#number(step.fd), step.text.charCodeAt(0)), 1, "bytes sent");
+      case "receiveUrgent": {
+        const byte = io.receiveUrgent(this.#number(step.fd));
+        return assert.equal(String.fromCharCode(byte), step.text, "the urgent byte");
+      }
       case "poller":
         this.#pollers.set(step.as, this.#world.createPoller());
         return;
@@ -140,10 +176,28 @@ class Scene {
         return this.#change(step);
       case "apply":
         return this.#apply(this.#poller(step), step.changes);
+      case "addTimer":
+      case "modifyTimer":
+        return this.#arm(step);
+      case "deleteTimer":
+        return assertVerdict(step.error, () => this.#poller(step).deleteTimer(userKey(step.key)));
+      case "notifier":
+        this.#notifiers.set(step.as, this.#world.notifier(this.#poller(step)));
+        return;
       case "notify":
-        return this.#poller(step).notify();
+        return step.notifier === undefined ? this.#poller(step).notify() : this.#notifier(step.notifier)();
+      case "closePoller":
+        return this.#poller(step).close();
+      case "moment":
+        this.#moments.set(step.as, this.#world.now());
+        return;
+      case "pass":
+        return this.#world.pass(step.milliseconds);
       case "registrations":
         assert.equal(this.#poller(step).stats().registrations, step.expect, "registrations");
+        return;
+      case "timers":
+        assert.equal(this.#poller(step).stats().timers, step.expect, "timers");
         return;
       case "events":
         assertEmpty(new Events(step.room));
@@ -166,7 +220,20 @@ class Scene {
     this.#name(names[1], fds[1]);
   }
 
+  #listen({ as, host }: Extract<Step, { do: "listen" }>): void {
+    const { io } = this.#world;
+    this.#name(as, io.listen({ host, port: 0 }));
+    this.#addresses.set(as, io.localAddress(this.#number(as)));
+  }
+
+  #address(name: string): Address {
+    const address = this.#addresses.get(name);
+    if (address === undefined) throw new ContractError(`no step has had ${name} listen`);
+    return address;
+  }
+
   #name(name: string, fd: number): void {
+    assert.notEqual(fd, WOULD_BLOCK, "there is none");
     this.#open.add(fd);
     this.#numbers.set(name, fd);
   }
@@ -183,6 +250,23 @@ class Scene {
     const poller = this.#pollers.get(step.poller ?? mainPoller);
     if (poller === undefined) throw new ContractError(`no step has made the poller ${step.poller}`);
     return poller;
+  }
+
+  #notifier(name: string): () => void {
+    const notify = this.#notifiers.get(name);
+    if (notify === undefined) throw new ContractError(`no step has asked for the notifier ${name}`);
+    return notify;
+  }
+
+  #moment({ of, plus = 0 }: Moment): bigint {
+    const moment = this.#moments.get(of);
+    if (moment === undefined) throw new ContractError(`no step has named the moment ${of}`);
+    return moment + nanoseconds(plus);
+  }
+
+  /** Milliseconds of the poller's clock, which is the world's. */
+  #deadline(moment: Moment): { readonly deadline: number } {
+    return { deadline: Number(this.#moment(moment)) / 1e6 };
   }
 
   #pool(name: string): Pool {
@@ -253,15 +337,35 @@ class Scene {
     return { op, fd, key: userKey(change.key), interest: flags(change.interest), ...options(mode) };
   }
 
+  #arm(step: Extract<Step, { do: "addTimer" | "modifyTimer" }>): void {
+    const when = step.deadline === undefined ? (step.after ?? 0) : this.#deadline(step.deadline);
+    const repeat = step.repeat === undefined ? {} : { repeat: step.repeat };
+    assertVerdict(step.error, () => this.#poller(step)[step.do](userKey(step.key), when, repeat));
+  }
+
   #wait(step: WaitStep): void {
     const poller = this.#poller(step);
     const events = this.#room(step);
-    if (step.error !== undefined) return assertVerdict(step.error, () => poller.wait(events, within(step)));
+    if (step.error !== undefined) return assertVerdict(step.error, () => poller.wait(events, this.#within(step)));
     const waited = this.#measuredWait(poller, events, step);
     this.#checkTime(step, waited);
     if (step.woken) return assert.deepEqual(waited.events, [], "no events");
-    if (step.expect !== undefined) return assertAll(step.expect, waited.events);
+    if (step.expect !== undefined) return assertAll(this.#asOf(waited.end, step), waited.events);
     this.#checkPool(step, waited.events);
+  }
+
+  #within({ timeout, deadline }: WaitStep): { timeout?: number; deadline?: number } {
+    if (deadline !== undefined) return this.#deadline(deadline);
+    return timeout === undefined || timeout === null ? {} : { timeout };
+  }
+
+  /** What may come if it is so late: of a timer that repeats, more expirations. */
+  #asOf(end: bigint, { expect = [], until }: WaitStep): readonly Candidate[] {
+    return expect.map((event) => {
+      if (!("expirations" in event) || event.every === undefined || until === undefined) return event;
+      const late = Number(end - this.#moment(until)) / 1e6;
+      return { ...event, most: event.expirations + Math.ceil(late / event.every) };
+    });
   }
 
   #room(step: WaitStep): Events {
@@ -278,9 +382,9 @@ class Scene {
     this.#world.blocking(`${this.#scenario}, ${JSON.stringify(step)}`);
     try {
       const start = this.#world.now();
-      const count = poller.wait(events, within(step));
-      const elapsed = this.#world.now() - start;
-      return { events: read(events, count), elapsed };
+      const count = poller.wait(events, this.#within(step));
+      const end = this.#world.now();
+      return { events: read(events, count), start, end };
     } finally {
       this.#world.blocking(undefined);
     }
@@ -288,13 +392,19 @@ class Scene {
 
   /**
    * Never earlier is the only timing that decides. A virtual clock stands still for as long as nobody blocks, and no
-   * scenario makes anything ready while a wait blocks; so there "at once" is exact, and so is a timeout.
+   * scenario makes anything ready while a wait blocks but by a timer; so there "at once" is exact, and so is a timeout.
    */
-  #checkTime({ timeout, woken }: WaitStep, { events, elapsed }: Waited): void {
-    const lasts = events.length === 0 && !woken && timeout !== null;
-    const nanoseconds = lasts ? BigInt(Math.ceil(timeout * 1e6)) : 0n;
-    assert.ok(elapsed >= nanoseconds, `returned after ${elapsed} ns, earlier than ${nanoseconds} ns`);
-    if (this.#world.virtualTime) assert.equal(elapsed, nanoseconds, "nanoseconds that it blocked");
+  #checkTime(step: WaitStep, { events, start, end }: Waited): void {
+    const due = this.#earliestEnd(step, events.length === 0, start);
+    assert.ok(end >= due, `returned after ${end - start} ns, ${due - end} ns too early`);
+    if (this.#world.virtualTime) assert.equal(end, due > start ? due : start, "the moment at which it returned");
+  }
+
+  #earliestEnd({ timeout, deadline, until, woken }: WaitStep, isEmpty: boolean, start: bigint): bigint {
+    if (until !== undefined) return this.#moment(until);
+    if (!isEmpty || woken) return start;
+    if (deadline !== undefined) return this.#moment(deadline);
+    return start + nanoseconds(timeout ?? 0);
   }
 
   #checkPool(step: WaitStep, events: readonly Reported[]): void {
@@ -331,8 +441,9 @@ function options(mode: Mode | undefined): { mode?: Mode } {
   return mode === undefined ? {} : { mode };
 }
 
-function within({ timeout }: WaitStep): { timeout?: number } {
-  return timeout === null ? {} : { timeout };
+/** Rounded up, as the poller does: what is not earlier than that is not early. */
+function nanoseconds(milliseconds: number): bigint {
+  return BigInt(Math.ceil(milliseconds * 1e6));
 }
 
 /** An eventfd counts in the machine's own byte order: eventfd(2). */
@@ -371,36 +482,54 @@ function read(events: Events, count: number): readonly Reported[] {
   return reported;
 }
 
-function plain(event: { readonly key: number | bigint; readonly errorCode: string | undefined }): Reported {
+function plain(event: ReadyEvent): Reported {
   const values = event as unknown as Readonly<Record<string, unknown>>;
-  for (const bit of bits) assert.equal(typeof values[bit], "boolean", `type of ${bit}`);
-  return { key: event.key, bits: bits.filter((bit) => values[bit]), errorCode: event.errorCode };
+  for (const bit of [...bits, "timer"]) assert.equal(typeof values[bit], "boolean", `type of ${bit}`);
+  const { key, errorCode, expirations, timer, bytes } = event;
+  assert.ok(Number.isSafeInteger(bytes) && bytes >= 0, "bytes are a count");
+  assert.equal(expirations > 0, timer, "expirations are a timer's");
+  return { key, bits: bits.filter((bit) => values[bit]), errorCode, expirations };
 }
 
-function assertAll(expected: readonly ExpectedEvent[], events: readonly Reported[]): void {
+/** What an event may be: of a timer that repeats, with so many expirations at most. */
+type Candidate = ExpectedEvent & { readonly most?: number };
+
+function assertAll(expected: readonly Candidate[], events: readonly Reported[]): void {
   const candidates = [...expected];
   for (const event of events) take(candidates, event);
   assert.deepEqual(candidates, [], `not reported; what was: ${show(events)}`);
 }
 
-function take(candidates: ExpectedEvent[], event: Reported): void {
+function take(candidates: Candidate[], event: Reported): void {
   if (remove(candidates, event)) return;
   throw new ContractError(`reported ${show([event])}, of ${JSON.stringify(candidates)}`);
 }
 
-function remove(candidates: ExpectedEvent[], event: Reported): boolean {
+function remove(candidates: Candidate[], event: Reported): boolean {
   const found = candidates.findIndex((expected) => fits(expected, event));
   if (found >= 0) candidates.splice(found, 1);
   return found >= 0;
 }
 
-function fits(expected: ExpectedEvent, event: Reported): boolean {
+function fits(expected: Candidate, event: Reported): boolean {
+  if ("expirations" in expected) return fitsTimer(expected, event);
   const allowed: readonly string[] = [...expected.is, ...(expected.may ?? [])];
   return (
     event.key === userKey(expected.key) &&
     event.errorCode === expected.errorCode &&
+    event.expirations === 0 &&
     expected.is.every((bit) => event.bits.includes(bit)) &&
     event.bits.every((bit) => allowed.includes(bit))
+  );
+}
+
+function fitsTimer(expected: ExpectedTimer & { readonly most?: number }, event: Reported): boolean {
+  return (
+    event.key === userKey(expected.key) &&
+    event.errorCode === undefined &&
+    event.bits.length === 0 &&
+    event.expirations >= expected.expirations &&
+    event.expirations <= (expected.most ?? expected.expirations)
   );
 }
 

@@ -2,14 +2,35 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { checkScenarios, type Difference, type KernelName, type Scenario, type Step } from "./format.js";
+import {
+  checkKernels,
+  checkScenarios,
+  type Difference,
+  type ExpectedEvent,
+  type ExpectedReadiness,
+  type Lacks,
+  type Scenario,
+  type Step,
+  type Untold,
+} from "./format.js";
+import type { Column } from "./world.js";
 
 /** The compiled tests lie elsewhere than the data, so the data is found from the package's root. */
 const root = dirname(createRequire(import.meta.url).resolve("lio-poller/package.json"));
 export const folder = join(root, "test", "contract");
 
 /** The files, in the order in which their scenarios are run. */
-export const files = ["lio.json", "faults.json", "modes.json"] as const;
+export const files = [
+  "lio.json",
+  "faults.json",
+  "modes.json",
+  "sockets.json",
+  "timers.json",
+  "notifiers.json",
+] as const;
+
+/** Tells what holds for each kernel in all scenarios. */
+export const kernelsFile = "kernels.json";
 
 /**
  * Reads one file of the contract.
@@ -26,12 +47,53 @@ export function loadAll(): readonly Scenario[] {
   return files.flatMap(load);
 }
 
-/** The steps that a scenario has on a kernel, or why it has none there. */
-export function stepsOn(kernel: KernelName, scenario: Scenario): readonly Step[] | { readonly leftOut: string } {
+const kernelFacts = checkKernels(JSON.parse(readFileSync(join(folder, kernelsFile), "utf8")), kernelsFile);
+
+/** The steps that a scenario has in a column, or why it has none there. */
+export function stepsOn(
+  { kernel, lacks = {} }: Pick<Column, "kernel" | "lacks">,
+  scenario: Scenario,
+): readonly Step[] | { readonly leftOut: string } {
   const differences = (scenario.differences ?? []).filter(({ kernels }) => kernels.includes(kernel));
   const leftOut = differences.find((difference) => difference.leftOut);
   if (leftOut !== undefined) return { leftOut: leftOut.reason };
-  return scenario.steps.map((step) => replacement(differences, step) ?? step);
+  const steps = scenario.steps.map((step) => replacement(differences, step) ?? step);
+  const facts = kernelFacts[kernel];
+  const reason = reasonAgainst(steps, { ...facts.lacks, ...lacks });
+  if (reason !== undefined) return { leftOut: reason };
+  return facts.untold.length === 0 ? steps : steps.map((step) => withoutUntold(step, facts.untold));
+}
+
+/** The step, silent about what the kernel does not tell. */
+export function withoutUntold(step: Step, untold: readonly Untold[]): Step {
+  const events = (all: readonly ExpectedEvent[]): readonly ExpectedEvent[] =>
+    all.map((event) => ("is" in event ? untold.reduce(withoutOne, event) : event));
+  switch (step.do) {
+    case "repeat":
+      return { ...step, steps: step.steps.map((inner) => withoutUntold(inner, untold)) };
+    case "pool":
+      return { ...step, events: events(step.events) };
+    case "wait":
+      return step.expect === undefined ? step : { ...step, expect: events(step.expect) };
+    default:
+      return step;
+  }
+}
+
+function withoutOne(event: ExpectedReadiness, { bit, unless }: Untold): ExpectedReadiness {
+  if (!event.is.includes(bit) || (unless !== undefined && event.is.includes(unless))) return event;
+  return { ...event, is: event.is.filter((other) => other !== bit), may: [...(event.may ?? []), bit] };
+}
+
+/** Why there are steps that cannot be carried out, if there are. */
+function reasonAgainst(steps: readonly Step[], lacks: Lacks): string | undefined {
+  const used = steps.flatMap((step) => (step.do === "repeat" ? step.steps : [step]));
+  for (const step of used) {
+    const reason = [step.do, ...Object.keys(step).map((field) => `${step.do}.${field}`)].map((name) => lacks[name]);
+    const found = reason.find((text) => text !== undefined);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function replacement(differences: readonly Difference[], { label }: Step): Step | undefined {

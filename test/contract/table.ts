@@ -70,7 +70,7 @@ function selected(name: string, filters: readonly string[]): boolean {
 }
 
 function runCell(scenario: Scenario, column: Column): Cell {
-  const steps = stepsOn(column.kernel, scenario);
+  const steps = stepsOn(column, scenario);
   if ("leftOut" in steps) return { sign: "–", reason: steps.leftOut };
   try {
     run(column.open(), scenario.name, steps);

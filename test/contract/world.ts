@@ -4,17 +4,24 @@
  * The runner knows no more of a kernel than this, so that a further one is a further world and nothing else.
  */
 import type { Poller } from "lio-poller";
-import type { KernelName } from "./format.js";
+import type * as io from "lio-poller/io";
+import type { KernelName, Lacks } from "./format.js";
 
-/** The part of `lio-poller/io` that scenarios use, and `regular`. */
-export interface WorldIo {
+type Addresses = Pick<typeof io, "listen" | "localAddress" | "connect" | "accept" | "pendingError">;
+
+/** The part of `lio-poller/io` that scenarios use, `tcp` and `regular`. */
+export interface WorldIo extends Addresses {
   pipe(): [readEnd: number, writeEnd: number];
   socketpair(): [number, number];
+  /** Two TCP sockets that are connected to each other. */
+  tcp(): [number, number];
   eventfd(initial?: number): number;
   /** A regular file, open for reading and writing. */
   regular(): number;
   read(fd: number, buffer: Uint8Array): number;
   write(fd: number, buffer: Uint8Array): number;
+  sendUrgent(fd: number, byte: number): number;
+  receiveUrgent(fd: number): number;
   shutdown(fd: number, how: "read" | "write" | "both"): void;
   dup(fd: number, onto?: number): number;
   close(fd: number): void;
@@ -30,7 +37,13 @@ export interface World {
   /** The clock that waits are measured by, in nanoseconds. */
   now(): bigint;
 
+  /** Lets so many milliseconds pass, at least; on a virtual clock, exactly. */
+  pass(milliseconds: number): void;
+
   createPoller(): Poller;
+
+  /** What ends a wait of the poller by its notifier's name alone, also when the poller is closed. */
+  notifier(poller: Poller): () => void;
 
   /** How many system calls a poller has made so far. */
   calls(poller: Poller): number;
@@ -46,5 +59,7 @@ export interface World {
 export interface Column {
   readonly name: string;
   readonly kernel: KernelName;
+  /** What its worlds cannot do though the kernel's systems can. */
+  readonly lacks?: Lacks;
   open(): World;
 }

@@ -1,47 +1,69 @@
 /** The worlds that the contract is run in: this machine's kernel, and the simulated ones. */
-import { mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Poller } from "lio-poller";
+import { type Kernel, type KernelName, notify, platformKernels, Poller } from "lio-poller";
 import * as io from "lio-poller/io";
 import { SimulatedEpoll } from "lio-poller/sim";
+import { watchLeaks } from "../support/leaks.js";
+import type { Lacks } from "./format.js";
 import type { Column, World } from "./world.js";
 import type { Watchdog } from "./watchdog.js";
 
 /** The columns of the table. The watchdog is told of every wait: a poller that spins never returns from a simulated one. */
 export function columns(watchdog: Watchdog): readonly Column[] {
   return [
-    { name: "epoll", kernel: "epoll", open: () => openReal(watchdog) },
-    { name: "simulated epoll", kernel: "epoll", open: () => openSimulated(watchdog) },
+    ...platformKernels.map((kernel) => ({ name: kernel, kernel, open: () => openReal(kernel, watchdog) })),
+    {
+      name: "simulated epoll",
+      kernel: "epoll",
+      lacks: simulatedLacks,
+      open: () => openSimulated(watchdog),
+    },
   ];
 }
 
-function openReal(watchdog: Watchdog): World {
+function openReal(kernel: KernelName, watchdog: Watchdog): World {
   // What the first poller of a process opens for all of them, such as the component, is no leak.
-  new Poller().close();
-  const before = openDescriptors();
+  new Poller({ kernel }).close();
   return {
-    io: { ...io, regular: openRegular },
+    io: { ...io, tcp: openTcp, regular: openRegular },
     virtualTime: false,
     now: () => process.hrtime.bigint(),
-    createPoller: () => new Poller(),
+    pass,
+    createPoller: () => new Poller({ kernel }),
+    notifier: (poller) => {
+      const notifier = poller.notifier();
+      return () => notify(notifier);
+    },
     calls(poller) {
       const { kernelWaits, changes, rebuilds } = poller.stats();
       // A rebuild creates one epoll and closes another.
       return kernelWaits + changes + 2 * rebuilds;
     },
     blocking: (what) => watchdog.watch(what),
-    leaks: () => [...openDescriptors()].filter(([fd]) => !before.has(fd)).map(([fd, file]) => `${fd} (${file})`),
+    leaks: watchLeaks(),
   };
 }
 
-function openSimulated(watchdog: Watchdog): World {
+export const simulatedLacks: Lacks = {
+  listen: "a simulated kernel has no addresses",
+  notifier: "a simulated kernel belongs to one thread, so its pollers have no notifiers",
+};
+
+/** @param around puts another kernel around the simulated one, on which the pollers are */
+export function openSimulated(watchdog: Watchdog, around = (simulated: SimulatedEpoll): Kernel => simulated): World {
   const simulated = new SimulatedEpoll();
+  const kernel = around(simulated);
   return {
-    io: simulated.io,
+    io: { ...io, ...simulated.io, tcp: simulated.io.tcpPair },
     virtualTime: true,
     now: () => simulated.clock.now(),
-    createPoller: () => new Poller({ kernel: simulated }),
+    pass: (milliseconds) => simulated.clock.advance(milliseconds),
+    createPoller: () => new Poller({ kernel }),
+    notifier: () => {
+      throw new Error("the column says that there are none");
+    },
     calls: () => Object.values(simulated.calls).reduce((sum, count) => sum + count, 0),
     blocking: (what) => watchdog.watch(what),
     leaks: () => [
@@ -51,6 +73,30 @@ function openSimulated(watchdog: Watchdog): World {
   };
 }
 
+/** Blocks this thread. */
+function pass(milliseconds: number): void {
+  const end = process.hrtime.bigint() + BigInt(Math.ceil(milliseconds * 1e6));
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
+  for (let left = end - process.hrtime.bigint(); left > 0n; left = end - process.hrtime.bigint()) {
+    Atomics.wait(nobody, 0, 0, Number(left) / 1e6);
+  }
+}
+
+function openTcp(): [number, number] {
+  const listener = io.listen({ host: "127.0.0.1", port: 0 });
+  try {
+    const client = io.connect(io.localAddress(listener));
+    let server = io.accept(listener);
+    while (server === io.WOULD_BLOCK) {
+      pass(1);
+      server = io.accept(listener);
+    }
+    return [server, client];
+  } finally {
+    io.close(listener);
+  }
+}
+
 function openRegular(): number {
   const folder = mkdtempSync(join(tmpdir(), "lio-poller-"));
   try {
@@ -58,17 +104,4 @@ function openRegular(): number {
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-/** This process's descriptors and what they are. The one that lists them is closed again before it can be asked. */
-function openDescriptors(): ReadonlyMap<number, string> {
-  const found = new Map<number, string>();
-  for (const name of readdirSync("/proc/self/fd")) {
-    try {
-      found.set(Number(name), readlinkSync(`/proc/self/fd/${name}`));
-    } catch {
-      continue;
-    }
-  }
-  return found;
 }

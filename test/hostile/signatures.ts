@@ -321,7 +321,17 @@ export function signaturesOf(subjects: Subjects): Readonly<Record<string, Signat
 
 type Io = Pick<
   typeof io,
-  "pipe" | "socketpair" | "eventfd" | "read" | "write" | "shutdown" | "setNonBlocking" | "dup" | "close"
+  | "pipe"
+  | "socketpair"
+  | "sendUrgent"
+  | "receiveUrgent"
+  | "eventfd"
+  | "read"
+  | "write"
+  | "shutdown"
+  | "setNonBlocking"
+  | "dup"
+  | "close"
 >;
 
 /** The functions that the platform's descriptors and the simulated ones have in common, and those of either. */
@@ -352,6 +362,11 @@ function ioSignatures(
     },
     read: transfer(functions.read),
     write: transfer(functions.write),
+    sendUrgent: {
+      ...ofFd((value) => functions.sendUrgent(value, 1)),
+      byte: parameter(type.integer(0, 255), (value: never) => functions.sendUrgent(fd, value)),
+    },
+    receiveUrgent: ofFd((value) => functions.receiveUrgent(value)),
     shutdown: {
       ...ofFd((value) => functions.shutdown(value, "both")),
       how: parameter(type.choice("read", "write", "both"), (value: never) => functions.shutdown(fd, value)),
@@ -366,7 +381,7 @@ function ioSignatures(
     },
     close: ofFd((value) => functions.close(value)),
     ...(isHarmless
-      ? { regular: {}, poll: ofFd(functions.poll) }
+      ? { regular: {}, tcpPair: {}, poll: ofFd(functions.poll) }
       : {
           listen: {
             address: parameter(address, (value: never) => functions.listen?.(value)),

@@ -240,7 +240,7 @@ export class Model {
     if (refusals.some(({ operation }, index) => operation !== "modify" || armed[index] === false))
       this.disturbed = true;
     if (answer === "ok") this.#judgeAnswer(wait);
-    else if (!(room === 0 ? ["EINVAL"] : [...errors]).includes(answer))
+    else if (room === 0 ? answer !== "EINVAL" : answer === "EINTR" || !errors.has(answer))
       throw new Difference(`a wait failed: ${answer}`);
     else if (told.length > 0) throw new Difference("a wait that failed told events");
     refusals.forEach((refusal, index) => this.#refused(refusal, armed[index] as boolean));

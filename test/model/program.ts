@@ -155,20 +155,27 @@ export class World {
     open: ((a) => {
       if (this.#files.numbers.length >= MOST_FILES) return "nothing";
       const { io } = this.kernel;
-      const kind = a % 8;
+      const kind = a % 10;
       if (kind === 0) return `regular ${this.#name(io.regular(), new File(false))}`;
       if (kind < 3) return `eventfd ${this.#name(io.eventfd(kind - 1), new File(true))}`;
       const [one, other] = [new File(true), new File(true)];
       one.peer = other;
       other.peer = one;
-      const numbers = kind < 5 ? io.pipe() : io.socketpair();
+      const numbers = kind < 5 ? io.pipe() : kind < 8 ? io.socketpair() : io.tcpPair();
       this.#name(numbers[0], one);
       this.#name(numbers[1], other);
-      return `${kind < 5 ? "pipe" : "socketpair"} ${numbers.join(" ")}`;
+      return `${kind < 5 ? "pipe" : kind < 8 ? "socketpair" : "TCP"} ${numbers.join(" ")}`;
     }) as Action,
 
     write: ((a, b) => this.#transfer("write", this.#open(a), b)) as Action,
     read: ((a, b) => this.#transfer("read", this.#open(a), b)) as Action,
+
+    urgent: ((a, b) => {
+      const fd = this.#open(a);
+      const { io } = this.kernel;
+      const call = b % 3 === 0 ? () => io.receiveUrgent(fd) : () => io.sendUrgent(fd, b % 256);
+      return `${b % 3 === 0 ? "take" : "send"} ${fd}: ${this.#use(fd, call)}`;
+    }) as Action,
 
     shutdown: ((a, b) => {
       const fd = this.#open(a);
@@ -546,6 +553,7 @@ const WEIGHTS: Readonly<Record<keyof World["actions"], number>> = {
   open: 5,
   write: 8,
   read: 6,
+  urgent: 2,
   shutdown: 1,
   close: 3,
   dup: 2,
@@ -608,7 +616,7 @@ function toldBy(events: Events): Told[] {
 
 /** Reading is what most want. */
 function interestOf(b: number): number {
-  return [1, 1, 3, 2, 1, 3, 0, 7][b % 8] as number;
+  return [1, 1, 3, 2, 1, 3, 0, 7, 1, 5, 1, 3][b % 12] as number;
 }
 
 function timerKey(b: number): Key {

@@ -1,5 +1,7 @@
 /** What this process has open, by Linux's /proc. */
-import { readdirSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+const CLOSE_ON_EXEC = 0o2000000;
 
 /** What each open descriptor of the process is, of all its threads. */
 export function openFiles(): ReadonlyMap<number, string> {
@@ -12,6 +14,12 @@ export function openFiles(): ReadonlyMap<number, string> {
     }
   }
   return found;
+}
+
+/** Whether a descriptor is closed in a program that this one starts. */
+export function isCloseOnExec(fd: number): boolean {
+  const [, octal = ""] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1")) ?? [];
+  return (Number.parseInt(octal, 8) & CLOSE_ON_EXEC) !== 0;
 }
 
 /** How many epoll instances and how many eventfds, which notifiers are, the process has open. */

@@ -49,9 +49,9 @@ function flags(interest: Interest): Lifted.Interest {
 
 function liftedChange(change: Change): Lifted.Change {
   const { op, fd } = change;
-  if (op === "delete") return { tag: op, val: fd };
+  if (op === "delete") return { tag: op, val: BigInt(fd) };
   const { key, interest, mode } = change;
-  const registration = { fd, key: BigInt(key), interest: flags(interest) };
+  const registration = { fd: BigInt(fd), key: BigInt(key), interest: flags(interest) };
   if (op === "add") return { tag: op, val: { ...registration, mode: mode ?? "oneshot" } };
   return { tag: op, val: mode === undefined ? registration : { ...registration, mode } };
 }
@@ -77,15 +77,15 @@ export class JcoPoller {
   }
 
   add(fd: number, key: bigint, interest: Interest, mode: Mode = "oneshot"): void {
-    coded(() => this.#poller.add(fd, key, flags(interest), mode));
+    coded(() => this.#poller.add(BigInt(fd), key, flags(interest), mode));
   }
 
   modify(fd: number, key: bigint, interest: Interest, mode: Mode | undefined): void {
-    coded(() => this.#poller.modify(fd, key, flags(interest), mode));
+    coded(() => this.#poller.modify(BigInt(fd), key, flags(interest), mode));
   }
 
   delete(fd: number): void {
-    coded(() => this.#poller.delete(fd));
+    coded(() => this.#poller.delete(BigInt(fd)));
   }
 
   /** For each change the code of its error, or `undefined`. */
@@ -105,7 +105,7 @@ export class JcoPoller {
   }
 
   descriptor(): number {
-    return coded(() => this.#poller.descriptor());
+    return Number(coded(() => this.#poller.descriptor()));
   }
 
   /** As the facade's `stats`. */

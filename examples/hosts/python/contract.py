@@ -8,6 +8,7 @@ that is missing, is refused by Python itself.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import hashlib
 import json
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,12 @@ from typing import Any
 from wasmtime import Engine
 from wasmtime.component import Component
 
-from poller import Change, Event, Events, Poller, Runtime
+from poller import Change, Deadline, Event, Events, Poller, Runtime, notify
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPONENT = ROOT / "dist" / "epoll.component.wasm"
 CONTRACT = ROOT / "test" / "contract"
-FILES = ("lio.json", "faults.json", "modes.json")
+FILES = ("lio.json", "faults.json", "modes.json", "sockets.json", "timers.json", "notifiers.json")
 KERNEL = "epoll"
 
 PATIENCE = 30.0
@@ -48,6 +49,7 @@ _BITS = {
 # Fields whose names are words of Python's.
 _RENAMED = {"as": "names", "from": "pool", "do": "step"}
 _OUTCOMES = {"expect", "pool", "woken", "error"}
+_TIMER = frozenset({"timer"})
 _MAIN = ""
 
 
@@ -63,6 +65,8 @@ class Expected:
     required: frozenset[str]
     allowed: frozenset[str]
     error: str | None
+    amount: tuple[int, int] = (0, 0)
+    """Of a timer: how often it must have expired, at least and at most."""
 
     def fits(self, event: Event) -> bool:
         """Whether an event has the key, the error, all required bits and only allowed ones."""
@@ -71,6 +75,7 @@ class Expected:
             event.key == self.key
             and error == self.error
             and self.required <= event.readiness <= self.allowed
+            and self.amount[0] <= event.amount <= self.amount[1]
         )
 
 
@@ -93,8 +98,18 @@ class Scene:
         self._pools: dict[str, Pool] = {}
         # Rooms are used again, so that a wait that leaves old events behind is noticed.
         self._rooms: dict[tuple[str, int], Events] = {}
+        self._notifiers: dict[str, int] = {}
+        # Where names listen, or listened.
+        self._addresses: dict[str, Any] = {}
+        # Nanoseconds of time.monotonic_ns.
+        self._moments: dict[str, int] = {}
         self._steps: dict[str, Callable[..., None]] = {
             "socketpair": self.socketpair,
+            "tcp": self.tcp,
+            "listen": self.listen,
+            "connect": self.connect,
+            "accept": self.accept,
+            "pendingError": self.pending_error,
             "pipe": self.pipe,
             "eventfd": self.eventfd,
             "regular": self.regular,
@@ -103,13 +118,23 @@ class Scene:
             "shutdown": self.shutdown,
             "write": self.write,
             "read": self.read,
+            "sendUrgent": self.send_urgent,
+            "receiveUrgent": self.receive_urgent,
             "poller": self.poller,
             "add": self.add,
             "modify": self.modify,
             "delete": self.delete,
             "apply": self.apply,
+            "addTimer": self.add_timer,
+            "modifyTimer": self.modify_timer,
+            "deleteTimer": self.delete_timer,
+            "notifier": self.notifier,
             "notify": self.notify,
+            "closePoller": self.close_poller,
+            "moment": self.moment,
+            "pass": self.let_pass,
             "registrations": self.registrations,
+            "timers": self.timers,
             "events": self.events,
             "pool": self.pool,
             "drained": self.drained,
@@ -145,6 +170,40 @@ class Scene:
             end.setblocking(False)
             self._name(name, end.detach())
 
+    def tcp(self, names: list[str]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = socket.create_connection(listener.getsockname())
+            server, _ = listener.accept()
+        for name, end in zip(names, (server, client), strict=True):
+            end.setblocking(False)
+            self._name(name, end.detach())
+
+    def listen(self, names: str, host: str) -> None:
+        listener = socket.create_server((host, 0), family=family(host))
+        self._addresses[names] = listener.getsockname()
+        listener.setblocking(False)
+        self._name(names, listener.detach())
+
+    def connect(self, to: str, names: str) -> None:
+        address = self._addresses[to]
+        client = socket.socket(family(address[0]))
+        client.setblocking(False)
+        self._name(names, client.fileno())
+        with contextlib.suppress(BlockingIOError):
+            client.connect(address)
+        client.detach()
+
+    def accept(self, fd: str, names: str) -> None:
+        with borrowed(self._number(fd)) as listener:
+            server, _ = listener.accept()
+        server.setblocking(False)
+        self._name(names, server.detach())
+
+    def pending_error(self, fd: str, error: str | None = None) -> None:
+        with borrowed(self._number(fd)) as end:
+            number = end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        expect(errno.errorcode.get(number) == error, f"the pending error is {number}")
+
     def pipe(self, names: list[str]) -> None:
         for name, end in zip(names, os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC), strict=True):
             self._name(name, end)
@@ -169,11 +228,8 @@ class Scene:
 
     def shutdown(self, fd: str, how: str) -> None:
         hows = {"read": socket.SHUT_RD, "write": socket.SHUT_WR, "both": socket.SHUT_RDWR}
-        end = socket.socket(fileno=self._number(fd))
-        try:
+        with borrowed(self._number(fd)) as end:
             end.shutdown(hows[how])
-        finally:
-            end.detach()
 
     def write(
         self, fd: str, text: str | None = None, counter: int | None = None, fill: bool = False
@@ -202,6 +258,15 @@ class Scene:
             return expect(data == text.encode(), f"read {data!r}")
         expect(len(data) == count, f"read {len(data)} bytes")
 
+    def send_urgent(self, fd: str, text: str) -> None:
+        with borrowed(self._number(fd)) as end:
+            expect(end.send(text.encode(), socket.MSG_OOB) == 1, "not sent")
+
+    def receive_urgent(self, fd: str, text: str) -> None:
+        with borrowed(self._number(fd)) as end:
+            data = end.recv(1, socket.MSG_OOB)
+        expect(data == text.encode(), f"received {data!r}")
+
     def poller(self, names: str) -> None:
         self._pollers[names] = self._runtime.poller()
 
@@ -223,13 +288,50 @@ class Scene:
             f"verdicts: {failures}",
         )
 
-    def notify(self, poller: str = _MAIN) -> None:
-        self._pollers[poller].notify()
+    def add_timer(
+        self, key: int | str, poller: str = _MAIN, error: str | None = None, **timer: Any
+    ) -> None:
+        when, periods = self._due(**timer)
+        with_verdict(error, lambda: self._pollers[poller].add_timer(int(key), when, *periods))
+
+    def modify_timer(
+        self, key: int | str, poller: str = _MAIN, error: str | None = None, **timer: Any
+    ) -> None:
+        when, periods = self._due(**timer)
+        with_verdict(error, lambda: self._pollers[poller].modify_timer(int(key), when, *periods))
+
+    def delete_timer(
+        self, key: int | str, poller: str = _MAIN, error: str | None = None
+    ) -> None:
+        with_verdict(error, lambda: self._pollers[poller].delete_timer(int(key)))
+
+    def notifier(self, names: str, poller: str = _MAIN) -> None:
+        self._notifiers[names] = self._pollers[poller].notifier()
+
+    def notify(self, poller: str = _MAIN, notifier: str | None = None) -> None:
+        if notifier is None:
+            self._pollers[poller].notify()
+        else:
+            notify(self._notifiers[notifier])
+
+    def close_poller(self, poller: str = _MAIN) -> None:
+        self._pollers[poller].close()
+
+    def moment(self, names: str) -> None:
+        self._moments[names] = time.monotonic_ns()
+
+    def let_pass(self, milliseconds: float) -> None:
+        time.sleep(milliseconds / 1000)
 
     def registrations(self, expect: int, poller: str = _MAIN) -> None:
-        found = self._pollers[poller].statistics()["registrations"]
-        if found != expect:
-            raise ContractError(f"{found} registrations")
+        self._standing("registrations", expect, poller)
+
+    def timers(self, expect: int, poller: str = _MAIN) -> None:
+        self._standing("timers", expect, poller)
+
+    def _standing(self, what: str, count: int, poller: str) -> None:
+        found = self._pollers[poller].statistics()[what]
+        expect(found == count, f"{found} {what}")
 
     def events(self, room: int) -> None:
         with self._runtime.events(room) as events:
@@ -243,30 +345,65 @@ class Scene:
         expect(not self._pools[pool].left, f"never reported: {self._pools[pool].left}")
 
     def wait(
-        self, timeout: float | None, poller: str = _MAIN, room: int = 16, **outcome: Any
+        self,
+        poller: str = _MAIN,
+        room: int = 16,
+        until: dict[str, Any] | None = None,
+        **outcome: Any,
     ) -> None:
+        limit = self._limit({"timeout", "deadline"} & set(outcome), outcome)
         expect(len(_OUTCOMES & set(outcome)) == 1, f"exactly one of {_OUTCOMES}")
         events = self._room(poller, room)
-        seconds = None if timeout is None else timeout / 1000
         if "error" in outcome:
-            return with_verdict(
-                outcome["error"], lambda: self._pollers[poller].wait(events, seconds)
-            )
+            return with_verdict(outcome["error"], lambda: self._pollers[poller].wait(events, limit))
         start = time.monotonic_ns()
-        count = self._pollers[poller].wait(events, seconds)
-        elapsed = time.monotonic_ns() - start
+        count = self._pollers[poller].wait(events, limit)
+        end = time.monotonic_ns()
         reported = list(events)
         expect(
             len(reported) == count, f"wait returned {count}, and there are {len(reported)} events"
         )
-        if not reported and "woken" not in outcome and timeout is not None:
-            least = math.ceil(timeout * 1e6)
-            expect(elapsed >= least, f"returned after {elapsed} ns, earlier than {least} ns")
-        self._check_events(reported, **outcome)
+        least = start
+        if until is not None:
+            least = self._moment(**until)
+        elif not reported and "woken" not in outcome:
+            least = self._end(start, limit)
+        expect(end >= least, f"returned {least - end} ns too early")
+        self._check_events(reported, 0 if until is None else end - least, **outcome)
+
+    def _limit(self, given: set[str], outcome: dict[str, Any]) -> float | Deadline | None:
+        """Takes the end of a wait out of its fields."""
+        expect(len(given) == 1, "exactly one of timeout and deadline")
+        if "deadline" in given:
+            return Deadline(self._moment(**outcome.pop("deadline")) / 1e9)
+        timeout = outcome.pop("timeout")
+        return None if timeout is None else timeout / 1000
+
+    def _end(self, start: int, limit: float | Deadline | None) -> int:
+        if isinstance(limit, Deadline):
+            return math.floor(limit.seconds * 1e9)
+        return start + math.ceil((limit or 0) * 1e9)
+
+    def _moment(self, of: str, plus: float = 0) -> int:
+        return self._moments[of] + math.ceil(plus * 1e6)
+
+    def _due(
+        self,
+        after: float | None = None,
+        deadline: dict[str, Any] | None = None,
+        repeat: float | None = None,
+    ) -> tuple[float | Deadline, list[float]]:
+        """When a timer is due, and its period if there is one."""
+        expect((after is None) != (deadline is None), "exactly one of after and deadline")
+        periods = [] if repeat is None else [repeat / 1000]
+        if deadline is not None:
+            return Deadline(self._moment(**deadline) / 1e9), periods
+        return (after or 0) / 1000, periods
 
     def _check_events(
         self,
         reported: list[Event],
+        late: int,
         expect: list[dict[str, Any]] | None = None,
         pool: str | None = None,
         count: int | None = None,
@@ -276,7 +413,7 @@ class Scene:
         if woken and reported:
             raise ContractError(f"reported {reported}")
         if expect is not None:
-            left = [expected_event(event) for event in expect]
+            left = [expected_event(event, late) for event in expect]
             take_all(left, reported)
             if left:
                 raise ContractError(f"not reported: {left}; what was: {reported}")
@@ -393,14 +530,29 @@ def steps_of(scenario: Mapping[str, Any]) -> list[dict[str, Any]] | str:
         if difference.get("leftOut"):
             return str(difference["reason"])
         replacements |= difference["replace"]
-    return [replacements.get(step.get("label", ""), step) for step in scenario["steps"]]
+    steps = [replacements.get(step.get("label", ""), step) for step in scenario["steps"]]
+    # What other kernels' systems lack, and do not tell; a host on one of those would have to heed it.
+    facts = json.loads((CONTRACT / "kernels.json").read_text(encoding="utf-8"))[KERNEL]
+    expect(facts == {"lacks": {}, "untold": []}, f"not heeded: {facts}")
+    return steps
 
 
-def expected_event(event: dict[str, Any]) -> Expected:
+def expected_event(event: dict[str, Any], late: int = 0) -> Expected:
+    """What the contract expects of a wait that returned so many nanoseconds after it had to."""
+    if "expirations" in event:
+        return expected_timer(late, **event)
     expect(set(event) <= {"key", "is", "may", "errorCode"}, f"unknown fields in {event}")
     required = frozenset(_BITS[bit] for bit in event["is"])
     allowed = required | {_BITS[bit] for bit in event.get("may", ())}
     return Expected(int(event["key"]), required, allowed, event.get("errorCode"))
+
+
+def expected_timer(
+    late: int, key: int | str, expirations: int, every: float | None = None
+) -> Expected:
+    """One that repeats may have expired more often, once for each period that has begun since."""
+    more = 0 if every is None else math.ceil(late / (every * 1e6))
+    return Expected(int(key), _TIMER, _TIMER, None, (expirations, expirations + more))
 
 
 def take_all(candidates: list[Expected], events: list[Event]) -> None:
@@ -419,6 +571,20 @@ def with_verdict(expected: str | None, operation: Callable[[], object]) -> None:
     except OSError as error:
         verdict = errno.errorcode[error.errno or 0]
     expect(verdict == expected, f"the verdict is {verdict} instead of {expected}")
+
+
+def family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+@contextlib.contextmanager
+def borrowed(fd: int) -> Iterator[socket.socket]:
+    """A descriptor as a socket, which is left open."""
+    end = socket.socket(fileno=fd)
+    try:
+        yield end
+    finally:
+        end.detach()
 
 
 def until_it_would_block(operation: Callable[[], int]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -54,6 +55,13 @@ class Event:
     moved, where the kernel tells; epoll does not, and it is 0."""
     errno: int | None
     """The error's number, where it is known."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment of ``time.monotonic``."""
+
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -224,19 +232,19 @@ class Poller(_Resource):
         )
         return {failure.index: _errno(failure.error) for failure in failures}
 
-    def add_timer(self, key: int, seconds: float, period: float = 0) -> None:
+    def add_timer(self, key: int, when: float | Deadline, period: float = 0) -> None:
         """Arms a timer, to expire in so many seconds and, with a period, again and again.
 
         It never expires early. Timers have keys of their own. EEXIST, ENOMEM.
         """
-        self._call("add-timer", _key(key), _after(seconds), _nanoseconds(period))
+        self._call("add-timer", _key(key), _moment(when), _nanoseconds(period))
 
-    def modify_timer(self, key: int, seconds: float, period: float | None = None) -> None:
+    def modify_timer(self, key: int, when: float | Deadline, period: float | None = None) -> None:
         """Arms a timer at another moment. ENOENT.
 
         No period keeps the one that it has; 0 ends it.
         """
-        self._call("modify-timer", _key(key), _after(seconds), _nanoseconds(period))
+        self._call("modify-timer", _key(key), _moment(when), _nanoseconds(period))
 
     def delete_timer(self, key: int) -> None:
         """Ends a timer. ENOENT."""
@@ -247,15 +255,17 @@ class Poller(_Resource):
         moment = self._call("next-deadline")
         return None if moment is None else moment / 1e9
 
-    def wait(self, events: Events, timeout: float | None = None) -> int:
+    def wait(self, events: Events, timeout: float | Deadline | None = None) -> int:
         """Waits until there are events, of timers too, and returns how many.
 
-        Blocks for at most ``timeout`` seconds; ``None`` is for ever, 0 never blocks. Other threads
-        run meanwhile. It returns 0 earlier only if it was notified. EINVAL if there is room for
+        Blocks for at most ``timeout`` seconds, or until a deadline; ``None`` is for ever, 0 never
+        blocks. Other threads run meanwhile. It returns 0 earlier only if it was notified. EINVAL if there is room for
         none.
         """
         if events.runtime is not self.runtime:
             raise ValueError("the events are of another runtime")
+        if isinstance(timeout, Deadline):
+            timeout = max(0.0, timeout.seconds - time.monotonic())
         return int(self._call("wait", events.handle, _nanoseconds(timeout)))
 
     def notify(self) -> None:
@@ -336,8 +346,10 @@ def _key(key: int) -> int:
     return key
 
 
-def _after(seconds: float) -> Variant:
-    return Variant("after", _nanoseconds(seconds))
+def _moment(when: float | Deadline) -> Variant:
+    if isinstance(when, Deadline):
+        return Variant("at", _nanoseconds(max(0.0, when.seconds)))
+    return Variant("after", _nanoseconds(when))
 
 
 def _interest(interest: Iterable[Interest]) -> set[Interest]:

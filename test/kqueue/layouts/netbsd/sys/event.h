@@ -1,0 +1,45 @@
+// NetBSD 10 and later.
+// Declared in our own words, from the system's <sys/event.h> and kqueue(2), so that host/kernels/kqueue.cc can be
+// checked without the system: it compiles against this, and the static_asserts hold the layout. Nothing links or runs.
+
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+struct kevent {
+  uintptr_t ident;
+  uint32_t filter;
+  uint32_t flags;
+  uint32_t fflags;
+  int64_t data;
+  void* udata;
+};
+
+static_assert(sizeof(struct kevent) == 40, "the layout of a 64-bit system");
+static_assert(offsetof(struct kevent, data) == 24, "the layout of a 64-bit system");
+static_assert(offsetof(struct kevent, udata) == 32, "the layout of a 64-bit system");
+
+#define EVFILT_READ 0U
+#define EVFILT_WRITE 1U
+#define EVFILT_USER 8U
+#define NOTE_FFNOP 0x00000000
+#define NOTE_TRIGGER 0x01000000
+
+#define EV_ADD 0x0001
+#define EV_DELETE 0x0002
+#define EV_ENABLE 0x0004
+#define EV_DISABLE 0x0008
+#define EV_ONESHOT 0x0010
+#define EV_CLEAR 0x0020
+#define EV_RECEIPT 0x0040
+#define EV_DISPATCH 0x0080
+#define EV_ERROR 0x4000
+#define EV_EOF 0x8000
+
+extern "C" {
+int kqueue(void);
+int kevent(int, const struct kevent*, size_t, struct kevent*, size_t, const struct timespec*);
+}
