@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Kernel, type KernelName, notify, platformKernels, Poller } from "lio-poller";
 import * as io from "lio-poller/io";
-import { SimulatedEpoll } from "lio-poller/sim";
+import { type KqueueFlavour, SimulatedEpoll, SimulatedKqueue } from "lio-poller/sim";
 import { watchLeaks } from "../support/leaks.js";
 import type { Lacks } from "./format.js";
 import type { Column, World } from "./world.js";
@@ -20,8 +20,16 @@ export function columns(watchdog: Watchdog): readonly Column[] {
       lacks: simulatedLacks,
       open: () => openSimulated(watchdog),
     },
+    ...flavours.map((flavour): Column => ({
+      name: `simulated kqueue, ${flavour}`,
+      kernel: "kqueue",
+      lacks: simulatedLacks,
+      open: () => openOn(watchdog, new SimulatedKqueue({ flavour })),
+    })),
   ];
 }
+
+export const flavours: readonly KqueueFlavour[] = ["freebsd", "netbsd", "openbsd", "dragonfly", "macos"];
 
 function openReal(kernel: KernelName, watchdog: Watchdog): World {
   // What the first poller of a process opens for all of them, such as the component, is no leak.
@@ -54,7 +62,10 @@ export const simulatedLacks: Lacks = {
 /** @param around puts another kernel around the simulated one, on which the pollers are */
 export function openSimulated(watchdog: Watchdog, around = (simulated: SimulatedEpoll): Kernel => simulated): World {
   const simulated = new SimulatedEpoll();
-  const kernel = around(simulated);
+  return openOn(watchdog, simulated, around(simulated));
+}
+
+function openOn(watchdog: Watchdog, simulated: SimulatedEpoll | SimulatedKqueue, kernel: Kernel = simulated): World {
   return {
     io: { ...io, ...simulated.io, tcp: simulated.io.tcpPair },
     virtualTime: true,
@@ -64,10 +75,10 @@ export function openSimulated(watchdog: Watchdog, around = (simulated: Simulated
     notifier: () => {
       throw new Error("the column says that there are none");
     },
-    calls: () => Object.values(simulated.calls).reduce((sum, count) => sum + count, 0),
+    calls: () => Object.values(simulated.calls).reduce((sum: number, count: number) => sum + count, 0),
     blocking: (what) => watchdog.watch(what),
     leaks: () => [
-      ...(simulated.instances === 0 ? [] : [`${simulated.instances} epoll instances`]),
+      ...(simulated.instances === 0 ? [] : [`${simulated.instances} ${simulated.name} instances`]),
       ...(simulated.descriptors === 0 ? [] : [`${simulated.descriptors} descriptors`]),
     ],
   };

@@ -23,7 +23,8 @@ export interface Signature {
   readonly on?: ((receiver: never) => unknown) | undefined;
 }
 
-const { Events, FaultyKernel, Poller, SimulatedEpoll, VirtualClock } = { ...main, ...sim };
+const { Events, FaultyKernel, Poller, SimulatedEpoll, SimulatedKqueue, VirtualClock } = { ...main, ...sim };
+const FLAVOURS = ["freebsd", "netbsd", "openbsd", "dragonfly", "macos"];
 
 /** What the calls are made on: one of each, simulated. */
 export class Subjects {
@@ -256,9 +257,23 @@ export function signaturesOf(subjects: Subjects): Readonly<Record<string, Signat
         harmless({}, (receiver) => Reflect.get(SimulatedEpoll.prototype, name, receiver)),
       ]),
     ),
+    "new SimulatedKqueue": harmless({
+      options: parameter(
+        type.shape({ flavour: type.choice(...FLAVOURS) }),
+        (value: never) => new SimulatedKqueue(value),
+      ),
+      "options.flavour": parameter(type.choice(...FLAVOURS), (flavour: never) => new SimulatedKqueue({ flavour })),
+    }),
+    "SimulatedKqueue#open": harmless({}),
+    ...Object.fromEntries(
+      ["calls", "instances", "descriptors"].map((name) => [
+        `SimulatedKqueue#${name}`,
+        harmless({}, (receiver) => Reflect.get(SimulatedKqueue.prototype, name, receiver)),
+      ]),
+    ),
     "new FaultyKernel": harmless({
       kernel: parameter(
-        type.shape({ open: type.callable, name: type.choice("epoll") }),
+        type.shape({ open: type.callable, name: type.choice("epoll", "kqueue") }),
         (value: never) => new FaultyKernel(value, () => undefined),
       ),
       source: parameter(type.callable, (value: never) => new FaultyKernel(subjects.kernel, value)),
