@@ -32,6 +32,8 @@ export interface Registration {
   armed: boolean;
   /** The number has named the file all the time, and the kernel has told the truth about it. */
   certain: boolean;
+  /** It has ended in the kernel with its number: nothing more is told of it. */
+  dead: boolean;
   /** It may be about another file: what is told of it is anyone's guess. */
   vague: boolean;
   /** Edge modes: the readiness that was last seen, and that which arose since it was last told. */
@@ -125,6 +127,7 @@ export class Model {
     const armed = {
       armed: true,
       certain: true,
+      dead: false,
       vague: false,
       seen: 0,
       owed: 0,
@@ -143,11 +146,17 @@ export class Model {
     const known = this.registrations.get(fd);
     if (known === undefined) return ["ENOENT"];
     if (known.certain) return ["ok"];
+    if (this.dialect.endsWithNumber) return this.#modifyEnded(known, interest, mode);
     const gone = file === undefined ? ["EBADF"] : file.pollable ? ["ENOENT", "EBADF"] : ["EPERM"];
     // Under this number the kernel may have the file from before, and takes it for what was registered.
     if (this.#isRemainder(fd, file)) return ["ok", ...gone];
     const asks = (interest !== known.interest && interest !== 0) || (mode ?? known.mode) >= EDGE;
     return asks && file !== known.file ? gone : ["ok", ...gone];
+  }
+
+  #modifyEnded({ interest, mode }: Registration, wanted: number, given: number | undefined): readonly Answer[] {
+    const asks = (wanted !== interest && wanted !== 0) || (given ?? mode) >= EDGE;
+    return asks ? ["EBADF", "ENOENT"] : ["ok", "EBADF", "ENOENT"];
   }
 
   modified(fd: number, file: File | undefined, key: Key, interest: number, mode: number | undefined): void {
@@ -198,11 +207,22 @@ export class Model {
   /** A number no longer names its file, which may live on by another. */
   closed(fd: number, file: File): void {
     const known = this.registrations.get(fd);
-    if (known !== undefined && known.file === file) known.certain = false;
+    if (known !== undefined && known.file === file) {
+      known.certain = false;
+      known.dead = this.dialect.endsWithNumber;
+    }
+    if (this.dialect.endsWithNumber) return;
     this.disturbed = true;
     const remainders = this.#remainders.get(fd);
     if (remainders === undefined) this.#remainders.set(fd, new Set([file]));
     else remainders.add(file);
+  }
+
+  /** A kernel that refused a part of a change may hold anything of it. */
+  doubted(fd: number): void {
+    const known = this.registrations.get(fd);
+    if (known !== undefined) known.certain = false;
+    this.disturbed = true;
   }
 
   #isRemainder(fd: number, file: File | undefined): boolean {
@@ -212,8 +232,8 @@ export class Model {
   // ---- Waiting -----------------------------------------------------------------------------------------------------
 
   /** What an event of it would tell now. */
-  readiness({ file, interest }: Registration): number {
-    return file.isOpen ? this.dialect.readiness(this.bits(file), interest) : 0;
+  readiness({ file, interest, dead }: Registration): number {
+    return file.isOpen && !dead ? this.dialect.readiness(this.bits(file), interest) : 0;
   }
 
   /** It has something to tell, and nothing is in the way: a wait with room tells it. */
@@ -240,7 +260,7 @@ export class Model {
     if (refusals.some(({ operation }, index) => operation !== "modify" || armed[index] === false))
       this.disturbed = true;
     if (answer === "ok") this.#judgeAnswer(wait);
-    else if (!(room === 0 ? ["EINVAL"] : [...errors]).includes(answer))
+    else if (room === 0 ? answer !== "EINVAL" : answer === "EINTR" || !errors.has(answer))
       throw new Difference(`a wait failed: ${answer}`);
     else if (told.length > 0) throw new Difference("a wait that failed told events");
     refusals.forEach((refusal, index) => this.#refused(refusal, armed[index] as boolean));
@@ -324,7 +344,7 @@ export class Model {
     timer.due += count * timer.period;
   }
 
-  #registrationTold({ key, readiness, errorCode }: Told, { errors, blurred, told }: Wait): Registration {
+  #registrationTold({ key, readiness, errorCode }: Told, { errors, blurred, told, cut }: Wait): Registration {
     const known = [...this.registrations.values()].find((registration) => registration.key === key);
     if (known === undefined) throw new Difference(`an event of nobody: key ${key}`);
     if (told.filter((event) => event.expirations === 0 && event.key === key).length > 1) {
@@ -332,7 +352,9 @@ export class Model {
     }
     if (!known.armed) throw new Difference(`key ${key} was told, and is not armed`);
 
-    if (errorCode !== undefined) {
+    const isTrue = this.readiness(known);
+    // Where the kernel gives the number of a file's own error, the event bears it, too.
+    if (errorCode !== undefined && readiness !== isTrue) {
       // A deferred change was refused: by a fault, or because the file is gone.
       const isExplained = errors.has(errorCode) || known.refused || !known.certain;
       if (!isExplained) throw new Difference(`key ${key} was refused with ${errorCode}`);
@@ -342,9 +364,10 @@ export class Model {
       return known;
     }
 
-    const isTrue = this.readiness(known);
     if (!blurred && !known.vague) {
-      if (readiness !== isTrue) throw new Difference(`key ${key} is ready for ${isTrue}, and was told ${readiness}`);
+      if (!this.#isRight(known, readiness, isTrue, cut)) {
+        throw new Difference(`key ${key} is ready for ${isTrue}, and was told ${readiness}`);
+      }
       if (readiness === 0) throw new Difference(`key ${key} was told, and is not ready`);
       const isNew = known.owed !== 0 || known.told !== known.file.stirs || this.disturbed;
       if (known.mode >= EDGE && !isNew) throw new Difference(`key ${key} was told an edge twice`);
@@ -355,6 +378,13 @@ export class Model {
     known.owed = 0;
     known.told = blurred ? -1 : known.file.stirs;
     return known;
+  }
+
+  #isRight({ mode, owed }: Registration, readiness: number, isTrue: number, cut: boolean): boolean {
+    if (readiness === isTrue) return true;
+    if (!this.dialect.edgesByDirection || (readiness & ~isTrue) !== 0) return false;
+    // A direction that was told before, or that the kernel did not bring, is left out.
+    return cut || this.disturbed || (mode >= EDGE && (owed & isTrue & ~readiness) === 0);
   }
 
   /** There was room for more: whatever had to be told and was not is lost. */
