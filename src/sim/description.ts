@@ -37,6 +37,9 @@ export abstract class Description {
   /** False for files that epoll refuses with EPERM because they are always ready. */
   readonly pollable: boolean = true;
 
+  /** True for what Windows has SOCKETs of, which is all that AFD can be asked about. */
+  readonly isSocket: boolean = false;
+
   #descriptors = 0;
   readonly #watchers: Watcher[] = [];
 

@@ -9,9 +9,18 @@ const FIRST = 3;
 export const DESCRIPTOR_LIMIT = 1_048_576;
 
 export class Descriptors {
+  /** What the numbers are multiples of. Files are counted, handles of Windows go by fours. */
+  readonly #step: number;
   readonly #open = new Map<number, Description>();
+  readonly #first: number;
   /** No number below this one is free. */
-  #free = FIRST;
+  #free: number;
+
+  constructor(step = 1) {
+    this.#step = step;
+    this.#first = FIRST * step;
+    this.#free = this.#first;
+  }
 
   /** How many descriptors are open. */
   get size(): number {
@@ -50,12 +59,12 @@ export class Descriptors {
   close(fd: number): void {
     const description = this.get(fd, "close");
     this.#open.delete(fd);
-    if (fd >= FIRST && fd < this.#free) this.#free = fd;
+    if (fd >= this.#first && fd < this.#free) this.#free = fd;
     description.drop();
   }
 
   #lowestFree(): number {
-    while (this.#open.has(this.#free)) this.#free++;
+    while (this.#open.has(this.#free)) this.#free += this.#step;
     return this.#free;
   }
 

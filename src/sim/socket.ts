@@ -27,6 +27,7 @@ interface Packet {
 }
 
 class StreamSocket extends Description {
+  override readonly isSocket = true;
   /** Set once, right after both ends were made. */
   peer!: StreamSocket;
   readonly #received: Packet[] = [];

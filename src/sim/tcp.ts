@@ -24,6 +24,7 @@ const BOTH_SHUTDOWN = RECEIVE_SHUTDOWN | SEND_SHUTDOWN;
 type Mark = "none" | "valid" | "taken";
 
 class TcpSocket extends Description {
+  override readonly isSocket = true;
   /** Set once, right after both ends were made. */
   peer!: TcpSocket;
   readonly #received: Uint8Array[] = [];

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Kernel, type KernelName, notify, platformKernels, Poller } from "lio-poller";
 import * as io from "lio-poller/io";
-import { SimulatedEpoll } from "lio-poller/sim";
+import { SimulatedAfd, SimulatedEpoll, type SimulatedIo, type VirtualClock } from "lio-poller/sim";
 import { watchLeaks } from "../support/leaks.js";
 import type { Lacks } from "./format.js";
 import type { Column, World } from "./world.js";
@@ -19,6 +19,12 @@ export function columns(watchdog: Watchdog): readonly Column[] {
       kernel: "epoll",
       lacks: simulatedLacks,
       open: () => openSimulated(watchdog),
+    },
+    {
+      name: "simulated AFD",
+      kernel: "iocp",
+      lacks: simulatedLacks,
+      open: () => openSimulatedAfd(watchdog),
     },
   ];
 }
@@ -54,7 +60,28 @@ export const simulatedLacks: Lacks = {
 /** @param around puts another kernel around the simulated one, on which the pollers are */
 export function openSimulated(watchdog: Watchdog, around = (simulated: SimulatedEpoll): Kernel => simulated): World {
   const simulated = new SimulatedEpoll();
-  const kernel = around(simulated);
+  return virtual(watchdog, simulated, around(simulated), () => [
+    ...(simulated.instances === 0 ? [] : [`${simulated.instances} epoll instances`]),
+  ]);
+}
+
+function openSimulatedAfd(watchdog: Watchdog): World {
+  const simulated = new SimulatedAfd();
+  return virtual(watchdog, simulated, simulated, () => [
+    ...(simulated.ports === 0 ? [] : [`${simulated.ports} ports`]),
+  ]);
+}
+
+/** What the simulated kernels have in common. */
+interface Simulated {
+  readonly clock: VirtualClock;
+  readonly io: SimulatedIo;
+  readonly calls: object;
+  readonly descriptors: number;
+}
+
+/** @param objects tells which of the kernel's own objects are open */
+function virtual(watchdog: Watchdog, simulated: Simulated, kernel: Kernel, objects: () => string[]): World {
   return {
     io: { ...io, ...simulated.io, tcp: simulated.io.tcpPair },
     virtualTime: true,
@@ -64,12 +91,9 @@ export function openSimulated(watchdog: Watchdog, around = (simulated: Simulated
     notifier: () => {
       throw new Error("the column says that there are none");
     },
-    calls: () => Object.values(simulated.calls).reduce((sum, count) => sum + count, 0),
+    calls: () => Object.values<number>(simulated.calls as never).reduce((sum, count) => sum + count, 0),
     blocking: (what) => watchdog.watch(what),
-    leaks: () => [
-      ...(simulated.instances === 0 ? [] : [`${simulated.instances} epoll instances`]),
-      ...(simulated.descriptors === 0 ? [] : [`${simulated.descriptors} descriptors`]),
-    ],
+    leaks: () => [...objects(), ...(simulated.descriptors === 0 ? [] : [`${simulated.descriptors} descriptors`])],
   };
 }
 
