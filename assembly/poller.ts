@@ -273,7 +273,9 @@ function settleAdd(poller: Poller, operation: Operation): u32 {
   // deleted, and then duplicated back to its number. https://idea.popcount.org/2017-03-20-epoll-is-fundamentally-broken-22/
   if (error == EEXIST && (known == null || !(known.state & REGISTERED))) {
     kernel.stageModify(fd, kernel.ABSENT, operation.hold, operation.generation);
-    error = sendOne(poller);
+    const verdict = sendOne(poller);
+    // An add does not answer that nothing is registered.
+    if (verdict != ENOENT) error = verdict;
   }
   if (error != OK && !kernel.isReported(error)) {
     if (kernel.COMPLETES) vacate(poller, fd, known!);

@@ -105,10 +105,10 @@ export class Timers {
       timer.place = FIRED;
       return 1;
     }
-    const expirations = (time - timer.due) / period + 1;
-    timer.due = saturated(timer.due, expirations * period);
+    const missed = (time - timer.due) / period;
+    timer.due = saturated(timer.due + missed * period, period);
     this.sink(0);
-    return expirations;
+    return missed + 1;
   }
 
   /** Gives all memory back. */

@@ -98,7 +98,8 @@ napi_value Bind(napi_env env, const char* name, napi_callback callback, std::uni
   if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, bound.get(), &function) != napi_ok) return nullptr;
   auto destroy = [](napi_env, void* data, void*) { delete static_cast<T*>(data); };
   if (napi_add_finalizer(env, function, bound.get(), destroy, nullptr, nullptr) != napi_ok) return nullptr;
-  bound.release();
+  // The function owns it from now on.
+  static_cast<void>(bound.release());
   return function;
 }
 

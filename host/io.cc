@@ -25,8 +25,9 @@
 
 #include "addon.h"
 
-#if defined(__linux__)
+#if __has_include(<sys/eventfd.h>)
 #include <sys/eventfd.h>
+#define LIO_HAS_EVENTFD 1
 #endif
 
 namespace lio {
@@ -37,16 +38,14 @@ namespace {
 // Each creates descriptors that are close-on-exec from birth. Setting the flag afterwards would leave a moment in which
 // a child that another thread starts inherits them.
 
+#if !defined(__APPLE__)
+
 int OpenPipe(int pair[2]) {
   return pipe2(pair, O_CLOEXEC | O_NONBLOCK);
 }
 
 int OpenSocketPair(int type, int pair[2]) {
   return socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair);
-}
-
-int OpenEventfd(unsigned int initial) {
-  return eventfd(initial, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
 int OpenStreamSocket(int family) {
@@ -59,6 +58,69 @@ int AcceptConnection(int listener) {
 
 int DuplicateOnto(int fd, int onto) {
   return dup3(fd, onto, O_CLOEXEC);
+}
+
+#else
+
+// macOS has no call that takes the flags, so that moment stays.
+
+// The descriptor, or -1 if there is none, or if its flags cannot be set, which closes it.
+int WithFlags(int fd) {
+  if (fd == -1 || (fcntl(fd, F_SETFD, FD_CLOEXEC) != -1 && fcntl(fd, F_SETFL, O_NONBLOCK) != -1)) return fd;
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+// The same for the two of a pair, which stay or go together.
+int PairWithFlags(int result, const int pair[2]) {
+  if (result == -1) return -1;
+  const bool first = WithFlags(pair[0]) != -1;
+  const bool second = WithFlags(pair[1]) != -1;
+  if (first && second) return 0;
+  const int error = errno;
+  if (first) close(pair[0]);
+  if (second) close(pair[1]);
+  errno = error;
+  return -1;
+}
+
+int OpenPipe(int pair[2]) {
+  return PairWithFlags(pipe(pair), pair);
+}
+
+int OpenSocketPair(int type, int pair[2]) {
+  return PairWithFlags(socketpair(AF_UNIX, type, 0, pair), pair);
+}
+
+int OpenStreamSocket(int family) {
+  return WithFlags(socket(family, SOCK_STREAM, 0));
+}
+
+int AcceptConnection(int listener) {
+  return WithFlags(accept(listener, nullptr, nullptr));
+}
+
+// Whether it blocks is the original's flag, which both share.
+int DuplicateOnto(int fd, int onto) {
+  if (fd == onto) {
+    errno = EINVAL;
+    return -1;
+  }
+  if (dup2(fd, onto) == -1) return -1;
+  return fcntl(onto, F_SETFD, FD_CLOEXEC) == -1 ? -1 : onto;
+}
+
+#endif
+
+int OpenEventfd([[maybe_unused]] unsigned int initial) {
+#if defined(LIO_HAS_EVENTFD)
+  return eventfd(initial, EFD_CLOEXEC | EFD_NONBLOCK);
+#else
+  errno = ENOTSUP;
+  return -1;
+#endif
 }
 
 // POSIX allows two numbers for "would block"; src/io.ts knows one.
@@ -80,9 +142,43 @@ auto Uninterrupted(Call call) {
   return Verdict(result);
 }
 
-// send(2) that does not raise SIGPIPE.
+// A call that writes, with SIGPIPE held back from this thread: while it is blocked it becomes pending, and is then
+// taken away.
+template <typename Call>
+ssize_t HoldingSigpipe(Call call) {
+  sigset_t sigpipe, pending, mask;
+  sigemptyset(&sigpipe);
+  sigaddset(&sigpipe, SIGPIPE);
+  sigpending(&pending);
+  const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
+  pthread_sigmask(SIG_BLOCK, &sigpipe, &mask);
+  const ssize_t result = Uninterrupted(call);
+  if (result == -EPIPE && !was_pending) {
+    int taken;
+    sigpending(&pending);
+    if (sigismember(&pending, SIGPIPE) == 1) sigwait(&sigpipe, &taken);
+  }
+  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+  return result;
+}
+
+// Node ignores SIGPIPE from its start, but a program that has listened to it and stopped, or an embedder, is back at
+// the default: death. The look at the disposition costs less than masking every time.
+template <typename Call>
+ssize_t WithoutSigpipe(Call call) {
+  struct sigaction disposition;
+  const bool ignored = sigaction(SIGPIPE, nullptr, &disposition) == 0 && disposition.sa_handler == SIG_IGN;
+  return ignored ? Uninterrupted(call) : HoldingSigpipe(call);
+}
+
+// send(2) that does not raise SIGPIPE. The kernel can be told not to, except macOS's. Pipes have no such flag before
+// Linux 6.18 (RWF_NOSIGNAL).
 ssize_t Send(int fd, const uint8_t* bytes, size_t length, int flags) {
+#if defined(MSG_NOSIGNAL)
   return Uninterrupted([&] { return send(fd, bytes, length, flags | MSG_NOSIGNAL); });
+#else
+  return WithoutSigpipe([&] { return send(fd, bytes, length, flags); });
+#endif
 }
 
 // A descriptor that closes with its scope, unless it is released.
@@ -419,36 +515,11 @@ napi_value Read(napi_env env, napi_callback_info info) {
   return Number(env, Uninterrupted([&] { return read(transfer.fd, transfer.bytes, transfer.length); }));
 }
 
-// write(2), with SIGPIPE held back from this thread: while it is blocked it becomes pending, and is then taken away.
-ssize_t WriteHoldingSigpipe(const Transfer& transfer) {
-  sigset_t sigpipe, pending, mask;
-  sigemptyset(&sigpipe);
-  sigaddset(&sigpipe, SIGPIPE);
-  sigpending(&pending);
-  const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
-  pthread_sigmask(SIG_BLOCK, &sigpipe, &mask);
-  const ssize_t result = Uninterrupted([&] { return write(transfer.fd, transfer.bytes, transfer.length); });
-  if (result == -EPIPE && !was_pending) {
-    int taken;
-    sigpending(&pending);
-    if (sigismember(&pending, SIGPIPE) == 1) sigwait(&sigpipe, &taken);
-  }
-  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
-  return result;
-}
-
-// Node ignores SIGPIPE from its start, but a program that has listened to it and stopped, or an embedder, is back at
-// the default: death. For a socket the kernel can be told not to raise it. Pipes have no such flag before Linux 6.18
-// (RWF_NOSIGNAL), hence the look at the disposition, which costs less than masking every time. To ask which of the two
-// a descriptor is would cost a socket a second system call; to try costs only the others one.
+// Whether a descriptor is a socket would cost one a second system call; to try costs only the others one.
 ssize_t WriteWithoutSigpipe(const Transfer& transfer) {
   const ssize_t sent = Send(transfer.fd, transfer.bytes, transfer.length, 0);
   if (sent != -ENOTSOCK) return sent;
-
-  struct sigaction disposition;
-  const bool ignored = sigaction(SIGPIPE, nullptr, &disposition) == 0 && disposition.sa_handler == SIG_IGN;
-  if (!ignored) return WriteHoldingSigpipe(transfer);
-  return Uninterrupted([&] { return write(transfer.fd, transfer.bytes, transfer.length); });
+  return WithoutSigpipe([&] { return write(transfer.fd, transfer.bytes, transfer.length); });
 }
 
 napi_value Write(napi_env env, napi_callback_info info) {

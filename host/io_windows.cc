@@ -116,7 +116,8 @@ Result SocketPair(const Napi::CallbackInfo& info) {
   if (!GetBool(info, 0, &datagram) || !GetPair(info, 1, &pair)) return Refused(kEINVAL);
   SOCKET opened[2];
   if (!(datagram ? OpenDatagramPair(opened) : OpenStreamPair(opened))) return LastError();
-  std::copy_n(opened, 2, pair);
+  pair[0] = static_cast<double>(opened[0]);
+  pair[1] = static_cast<double>(opened[1]);
   return 0;
 }
 
@@ -281,6 +282,25 @@ Result Write(const Napi::CallbackInfo& info) {
   return Verdict(transfer.fd, send(transfer.fd, transfer.bytes, transfer.length, 0));
 }
 
+// (fd, byte) → 1
+Result SendUrgent(const Napi::CallbackInfo& info) {
+  SOCKET fd;
+  int value;
+  if (!GetSocket(info, 0, &fd) || !GetInt(info, 1, &value) || value < 0 || value > UINT8_MAX) return Refused(kEINVAL);
+  const char byte = static_cast<char>(value);
+  return Verdict(fd, send(fd, &byte, sizeof(byte), MSG_OOB));
+}
+
+// (fd) → the byte
+Result ReceiveUrgent(const Napi::CallbackInfo& info) {
+  SOCKET fd;
+  if (!GetSocket(info, 0, &fd)) return Refused(kEINVAL);
+  uint8_t byte = 0;
+  const int count = recv(fd, reinterpret_cast<char*>(&byte), sizeof(byte), MSG_OOB);
+  if (count == SOCKET_ERROR) return LastErrorOf(fd);
+  return count == 0 ? Refused(kEINVAL) : byte;
+}
+
 // () → how many handles the process has, of every kind
 Result OpenHandles(const Napi::CallbackInfo&) {
   DWORD count = 0;
@@ -330,6 +350,8 @@ Napi::Object Io(Napi::Env env) {
   Define<Close>(io, "close");
   Define<Read>(io, "read");
   Define<Write>(io, "write");
+  Define<SendUrgent>(io, "sendUrgent");
+  Define<ReceiveUrgent>(io, "receiveUrgent");
   Define<OpenHandles>(io, "openHandles");
   // Handles go beyond the numbers that descriptors have elsewhere.
   io.Set("largestDescriptor", Napi::Number::New(env, 9007199254740991.0));

@@ -4,14 +4,14 @@
  *   dist/<kernel>.component.wasm, dist/component/    the components         scripts/component.mjs
  *   dist/                                            src/, compiled         tsc
  *   build/Release/                                   the native addon       scripts/addon.mjs
- *   out/                                             test/, bench/ and examples/, compiled; the core's self-test
+ *   out/                                             test/, bench/ and examples/, compiled; the core's self-test and parts
  *   bench/native/build/Release/                      what the benchmarks compare with
  */
 import { spawnSync } from "node:child_process";
 import { rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildComponents, compileSelfTest } from "./component.mjs";
+import { buildComponents, compileParts, compileSelfTest } from "./component.mjs";
 import { nodeGyp } from "./node-gyp.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -33,6 +33,7 @@ try {
   nodeGyp(root);
   tsc("tsconfig.dev.json");
   await writeFile(join(root, "out/selftest.wasm"), await compileSelfTest());
+  await writeFile(join(root, "out/parts.wasm"), await compileParts());
   nodeGyp(join(root, "bench/native"));
 } catch (error) {
   console.error(`build: ${error.message}`);

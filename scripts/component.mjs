@@ -66,6 +66,11 @@ export * from "./numbered";
   return compile("assembly/selftest/index.ts", replaced);
 }
 
+/** The core's parts that depend on nothing, for tests in JavaScript. */
+export function compileParts() {
+  return compile("assembly/selftest/parts.ts");
+}
+
 /** All of `wit/` as one source; the package is named in the first file. */
 export async function witSource() {
   const files = (await readdir(join(root, "wit"))).filter((file) => file !== "types.wit").toSorted();

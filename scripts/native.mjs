@@ -67,6 +67,15 @@ export function run(command, args, options = {}) {
   });
 }
 
+/** Two at a time: what there is of processors. */
+async function inTwos(jobs) {
+  const left = [...jobs];
+  const work = async () => {
+    for (let job = left.shift(); job !== undefined; job = left.shift()) await job();
+  };
+  await Promise.all([work(), work()]);
+}
+
 async function compile(source, object, flags) {
   // What is not the addon's own is no code to be covered.
   const own = source.startsWith("host/") ? flags : flags.map((flag) => flag.replace("=fuzzer,", "="));
@@ -110,12 +119,7 @@ export async function buildNative(name) {
   flags.push(...includes(), ...more.filter((word) => !word.endsWith(".cc")));
 
   const objects = sources.map((source) => join(folder, `${source.replaceAll("/", "+")}.o`));
-  const pairs = sources.map((source, index) => [source, objects[index]]);
-  // Two at a time: what there is of processors.
-  const compileSome = async () => {
-    for (let pair = pairs.shift(); pair !== undefined; pair = pairs.shift()) await compile(...pair, flags);
-  };
-  await Promise.all([compileSome(), compileSome()]);
+  await inTwos(sources.map((source, index) => () => compile(source, objects[index], flags)));
 
   const missing = missingFunctions(objects);
   if (missing.length > 0) {
@@ -129,3 +133,48 @@ export async function buildNative(name) {
   if (status !== 0) throw new Error(`${name} does not link`);
   return program;
 }
+
+/**
+ * Builds the addon for this Node with other flags than node-gyp's, as `out-native/<name>/build/Release/lio_poller.node`.
+ * Answers the folder in which node-gyp-build finds it, if `LIO_POLLER_PREBUILD` says so.
+ */
+export async function buildAddon(name, flags) {
+  const folder = join(root, "out-native", name);
+  const addon = join(folder, "build/Release/lio_poller.node");
+  const changed = Math.max(newest("host"), statSync(fileURLToPath(import.meta.url)).mtimeMs);
+  if (existsSync(addon) && statSync(addon).mtimeMs > changed) return folder;
+
+  mkdirSync(dirname(addon), { recursive: true });
+  const { sources, defines } = bindings();
+  const all = ["-std=c++17", "-g", "-fPIC", "-fno-exceptions", "-fvisibility=hidden", "-Wall", "-Wextra", ...flags];
+  all.push(...defines, ...includes());
+  const objects = sources.map((source) => join(folder, `${source.replaceAll("/", "+")}.o`));
+  await inTwos(sources.map((source, index) => () => compile(source, objects[index], all)));
+  const status = await run("clang++", ["-shared", "-o", addon, ...objects, ...flags]);
+  if (status !== 0) throw new Error(`${addon} does not link`);
+  return folder;
+}
+
+/** What `binding.gyp` says about this platform. */
+export function bindings() {
+  const { status, stdout, stderr } = spawnSync("python3", ["-c", READ_BINDINGS, process.platform], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`binding.gyp cannot be read:\n${stderr}`);
+  const { sources, defines } = JSON.parse(stdout);
+  return { sources, defines: defines.map((define) => `-D${define}`) };
+}
+
+/** The file is a Python expression, and so are its conditions. */
+const READ_BINDINGS = `
+import ast, json, sys
+target = ast.literal_eval(open("binding.gyp").read())["targets"][0]
+system = {"linux": "linux", "darwin": "mac", "win32": "win"}.get(sys.argv[1], sys.argv[1])
+for condition in target.get("conditions", []):
+    chosen = condition[1] if eval(condition[0], {"OS": system}) else condition[2] if len(condition) > 2 else {}
+    for name in ("sources", "defines"):
+        target[name] = target.get(name, []) + chosen.get(name, [])
+target["defines"] += ["NODE_GYP_MODULE_NAME=" + target["target_name"]]
+print(json.dumps({name: target[name] for name in ("sources", "defines")}))
+`;

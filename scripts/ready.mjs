@@ -22,7 +22,9 @@ function newest(path) {
 
 function run(what, command, ...args) {
   console.error(`> ${what}`);
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
+  // On Windows npm is a batch file, which only a shell can start.
+  const shell = command === "npm" && process.platform === "win32";
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2], shell });
   if (error) throw error;
   if (status !== 0) throw new Error(`"${[command, ...args].join(" ")}" failed`);
 }

@@ -4,7 +4,7 @@
  *
  *   wine.mjs ┬ wine/tools.mjs         what has to be installed, and what is fetched
  *            ├ wine/cross-build.mjs   the addon for Windows; wine/delay_load.cc is linked into it
- *            ├ wine/suites.mjs        what is run
+ *            ├ wine/suites.mjs        what is run, and wine/report.mjs, what came of it
  *            └ wine/wine.mjs          the prefix, and programs in it
  *
  * Everything goes to `out/wine/`. Wine's speed says nothing, and what its kernel lacks is not Windows's: see
@@ -15,6 +15,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { buildAddon, buildProgram } from "./wine/cross-build.mjs";
+import { report, verdict } from "./wine/report.mjs";
 import { faultPrograms, nativePrograms, suites } from "./wine/suites.mjs";
 import { fetchHeaders, fetchNode, installCommands, nodeVersions } from "./wine/tools.mjs";
 import { windowsPath, Wine } from "./wine/wine.mjs";
@@ -95,7 +96,8 @@ async function main() {
   }
 }
 
-function runSuite(wine, { name, seconds, program, expects = [], renamed = false }, version, node) {
+function runSuite(wine, suite, version, node) {
+  const { name, seconds, program, renamed = false } = suite;
   let executable = node;
   if (renamed) {
     executable = join(dirname(node), "renamed.exe");
@@ -103,10 +105,7 @@ function runSuite(wine, { name, seconds, program, expects = [], renamed = false 
   }
   const [script, ...args] = program;
   const result = wine.run(`${name}-${version}`, seconds, executable, [windowsPath(join(root, script)), ...args]);
-  // A program that ends early without a word has not passed.
-  const missing = expects.find((text) => !result.output.includes(text));
-  if (result.failure === undefined && missing !== undefined) result.failure = `it did not print "${missing}"`;
-  return result;
+  return { ...result, failure: verdict(suite, result.failure, result.output) };
 }
 
 function runProgram(wine, name, source) {
@@ -124,22 +123,6 @@ function runFault(wine, name, source) {
   const result = runProgram(wine, name, source);
   if (result.failure === "exit code 1") return { ...result, failure: undefined };
   return { ...result, failure: result.failure ?? "Wine no longer has this fault" };
-}
-
-/** Prints the table, and what failed; returns the exit code. */
-function report(results) {
-  const failed = results.filter(({ failure }) => failure !== undefined);
-  for (const { where, name, failure, output } of failed) {
-    console.log(`--- ${name}, ${where}: ${failure}\n${output.trimEnd()}\n`);
-  }
-  const width = Math.max(...results.map(({ name }) => name.length));
-  for (const { where, name, failure, output, seconds } of results) {
-    const sign = failure === undefined ? "✓" : "✗";
-    const told = failure ?? output.trimEnd().split("\n").at(-1).trim();
-    console.log(`${sign}  ${where.padEnd(7)}  ${name.padEnd(width)}  ${seconds.toFixed(1).padStart(5)} s  ${told}`);
-  }
-  console.log(`\n${results.length - failed.length} passed, ${failed.length} failed`);
-  return failed.length > 0 || results.length === 0 ? 1 : 0;
 }
 
 try {

@@ -10,6 +10,9 @@
  * zero, is `EBADF`. Whatever creates a descriptor can meet the limits of the process (`EMFILE`) and of the system
  * (`ENFILE`, `ENOMEM`, `ENOBUFS`).
  *
+ * On Windows a descriptor is a SOCKET, an integer up to 2^53 - 1. What is no socket cannot be made there (`ENOTSUP`),
+ * and a handle of another kind is `ENOTSOCK`.
+ *
  * @module lio-poller/io
  */
 import { isIP } from "node:net";
@@ -41,9 +44,9 @@ export type Address =
     };
 
 /**
- * Makes a pipe: pipe(2).
+ * Makes a pipe: pipe(2). Not on Windows.
  *
- * @throws {PollerError} `EMFILE`, `ENFILE`.
+ * @throws {PollerError} `EMFILE`, `ENFILE`, `ENOTSUP`.
  */
 export function pipe(): [readEnd: number, writeEnd: number] {
   const pair = new Float64Array(2);
@@ -52,7 +55,8 @@ export function pipe(): [readEnd: number, writeEnd: number] {
 }
 
 /**
- * Makes two Unix sockets that are connected to each other: socketpair(2).
+ * Makes two Unix sockets that are connected to each other: socketpair(2). On Windows they are TCP or UDP sockets of
+ * 127.0.0.1, which nobody else can join; making them takes longer than elsewhere if somebody tries.
  *
  * @param type `"stream"` unless said; `"datagram"` keeps the boundaries of messages.
  * @throws {PollerError} `EMFILE`, `ENFILE`.
@@ -66,11 +70,11 @@ export function socketpair(type: "stream" | "datagram" = "stream"): [number, num
 
 /**
  * Makes a counter: eventfd(2). Reading takes its value, 8 bytes in the machine's order, and sets it to zero; writing
- * 8 bytes adds to it. Linux only.
+ * 8 bytes adds to it. Linux, FreeBSD and NetBSD.
  *
  * @param initial The counter's value, 0 unless said, to 2^32 - 1.
  * @returns The descriptor.
- * @throws {PollerError} `EMFILE`, `ENFILE`.
+ * @throws {PollerError} `EMFILE`, `ENFILE`, `ENOTSUP`.
  */
 export function eventfd(initial = 0): number {
   checkInteger("initial", initial, 0, 0xffff_ffff);
@@ -80,15 +84,16 @@ export function eventfd(initial = 0): number {
 /**
  * Makes a stream socket that listens: socket(2), bind(2), listen(2).
  *
- * TCP sockets get `SO_REUSEADDR`; port 0 takes any free one, which `localAddress` tells. Whether an IPv6 wildcard
- * takes IPv4 as well is the system's setting. A Unix socket's file is created here and stays when the socket is
- * closed: removing it is the caller's, and while it is there its path is in use.
+ * TCP sockets get `SO_REUSEADDR`, except on Windows, where it would let others take the port; port 0 takes any free
+ * one, which `localAddress` tells. Whether an IPv6 wildcard takes IPv4 as well is the system's setting. A Unix socket's
+ * file is created here and stays when the socket is closed: removing it is the caller's, and while it is there its path
+ * is in use.
  *
  * @param options.backlog How many connections may wait to be accepted, 0 to 2^31 - 1, 511 unless said; the system may
  *   have a lower limit.
  * @returns The descriptor.
  * @throws {PollerError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`; `EINVAL` for a zone that does not exist; with a path
- *   also `ENAMETOOLONG` (Linux: more than 107 bytes), `ENOENT`, `ENOTDIR`.
+ *   also `ENAMETOOLONG` (Linux: more than 107 bytes), `ENOENT`, `ENOTDIR`; `ENOTSUP` on Windows.
  */
 export function listen(address: Address, options: { backlog?: number } = {}): number {
   const target = checkAddress(address);
@@ -129,7 +134,7 @@ export function accept(fd: number): number {
  *   `pendingError` how it ended.
  * @throws {PollerError} What is known at once, for instance `ECONNREFUSED`, `ENETUNREACH`, `EADDRNOTAVAIL`, `EINVAL`
  *   for a zone that does not exist; with a path `ENOENT`, `EACCES`, `ENAMETOOLONG` (Linux: more than 107 bytes), and
- *   `EAGAIN` while the listener's backlog is full, of which no readiness tells the end.
+ *   `EAGAIN` while the listener's backlog is full, of which no readiness tells the end; `ENOTSUP` on Windows.
  */
 export function connect(address: Address): number {
   const target = checkAddress(address);
@@ -237,11 +242,11 @@ export function setNonBlocking(fd: number, enabled: boolean): void {
  * Duplicates a descriptor: another number for the same open file, close-on-exec, and blocking or not as the original,
  * whose flag it shares.
  *
- * @param onto The number to take, as dup3(2): what was open there is closed first, its errors unheard. The lowest free
- *   number unless said.
+ * @param onto The number to take, as dup3(2): what was open there is closed first, its errors unheard. Not on Windows.
+ *   The lowest free number unless said.
  * @returns The new number.
  * @throws {PollerError} `EBADF` (also: `onto` is below zero or beyond the limit of the process), `EMFILE`; `EINVAL` if
- *   `onto` is `fd`; `EBUSY` if another thread is just opening `onto`.
+ *   `onto` is `fd`; `EBUSY` if another thread is just opening `onto`; `ENOTSUP`.
  */
 export function dup(fd: number, onto?: number): number {
   checkFd(fd, "dup");

@@ -41,7 +41,7 @@ for (const [name, create] of Object.entries(native.kernels).toSorted()) {
 }
 
 /** The names of the kernels that this platform has; the first is the one that is used unless another is asked for. */
-export const platformKernels: readonly KernelName[] = [...kernels.keys()];
+export const platformKernels: readonly KernelName[] = Object.freeze([...kernels.keys()]);
 
 /** The platform's kernel of that name, or its first one. @throws PollerError `ERR_POLLER_UNSUPPORTED` if it has none. */
 export function platformKernel(name: string | undefined): Kernel {

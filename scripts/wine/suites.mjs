@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** Tests that are the same on every system. Starting Wine takes longer than most of them, so they run in one process. */
-const PORTABLE = ["contract-format", "contract-runner", "sim", "sim-kernel"];
+const PORTABLE = ["contract-format", "contract-runner", "sim"];
 
 function mocha(...files) {
   // Without the configuration, whose files are all of them.

@@ -2,7 +2,7 @@
  * One completion port of the simulated Windows, with the requests that AFD has of it. A request ends once, with the events
  * that hold at that moment, and its completion is queued; nobody waits for anything in between.
  */
-import { type Description, ERR, HUP, IN, OUT, PRI, RDHUP, type Watcher } from "./description.js";
+import { type Description, ERR, HUP, IN, OUT, type Polled, PRI, RDHUP, type Watcher } from "./description.js";
 import type { Descriptors } from "./descriptors.js";
 
 /** The operations in the order of `operation` in `wit/iocp.wit`. */
@@ -44,9 +44,11 @@ export interface Completion {
   readonly error: undefined;
 }
 
+type AfdFile = Description & Polled;
+
 /** What AFD would say of a socket. */
-function eventsOf(description: Description): number {
-  const bits = description.poll();
+function eventsOf(file: AfdFile): number {
+  const bits = file.poll();
   let events = 0;
   // A connection that was reset is aborted, whatever has arrived.
   if (bits & ERR) return ABORT;
@@ -65,7 +67,7 @@ class Slot implements Watcher {
   /** The completion of the last request is queued: its memory is not free for another one. */
   isQueued = false;
   readonly #port: Port;
-  #description: Description | undefined;
+  #description: AfdFile | undefined;
   #events = 0;
   #token: Token | undefined;
 
@@ -77,7 +79,7 @@ class Slot implements Watcher {
     return this.#description !== undefined;
   }
 
-  arm(description: Description, events: number, token: Token): void {
+  arm(description: AfdFile, events: number, token: Token): void {
     this.#description = description;
     this.#events = events;
     this.#token = token;
@@ -126,12 +128,12 @@ interface Sender {
 }
 
 export class Port {
-  readonly #descriptors: Descriptors;
+  readonly #descriptors: Descriptors<AfdFile>;
   readonly #slots: Slot[] = [];
   #groups = 0;
   readonly #queue: { readonly completion: Completion; readonly sender: Sender }[] = [];
 
-  constructor(descriptors: Descriptors) {
+  constructor(descriptors: Descriptors<AfdFile>) {
     this.#descriptors = descriptors;
   }
 
@@ -164,7 +166,7 @@ export class Port {
     const slot = (this.#slots[token.slot] ??= new Slot(this));
     const description = this.#descriptors.find(Number(socket));
     if (description === undefined) return "bad-descriptor";
-    if (!description.isSocket) return "not-a-socket";
+    if (!description.pollable) return "not-a-socket";
     const others = this.#slots.filter((other) => other !== slot && other.socket !== undefined && other.group === group);
     if (others.length >= GROUP_SIZE) throw new Error(`more than ${GROUP_SIZE} sockets in one group`);
     this.#groups = Math.max(this.#groups, group + 1);
@@ -183,7 +185,7 @@ export class Port {
     // By its number, as at the first time: if that is another socket's by now, it is that one.
     const description = this.#descriptors.find(Number(slot.socket));
     if (description === undefined) return "bad-descriptor";
-    if (!description.isSocket) return "not-a-socket";
+    if (!description.pollable) return "not-a-socket";
     slot.arm(description, events, token);
     return undefined;
   }

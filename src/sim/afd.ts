@@ -5,16 +5,38 @@
  *
  * Not modelled: listening and connecting, datagrams, requests that fail, and that Windows counts whole milliseconds.
  */
+import { namedError } from "../errors.js";
 import type { Kernel, OpenKernel } from "../kernel.js";
 import { type AfdTable, bindIocp } from "./afd-imports.js";
 import { type Change, type Completion, Port, PortNotifier, type Refusal } from "./afd-port.js";
+import type { Description, Polled } from "./description.js";
 import { VirtualClock } from "./clock.js";
 import { Descriptors } from "./descriptors.js";
-import { bindClock } from "./epoll-imports.js";
-import { createIo, type SimulatedIo } from "./files.js";
+import { bindClock } from "./lowering.js";
+import { createIo, type Files, type SimulatedIo } from "./files.js";
+import { createRegularFile } from "./regular.js";
+import { createSocketPair } from "./socket.js";
+import { createTcpPair } from "./tcp.js";
+import { pass, waitFor } from "./waiting.js";
 
 /** One wait returns no more, whatever the capacity. */
 const MAXIMUM_COMPLETIONS = 1024;
+
+type AfdFile = Description & Polled;
+
+/** The files that AFD has a model of. Of these the sockets are what can be polled. */
+const files: Files<AfdFile> = {
+  poll: (file) => file.poll(),
+  pipe: () => lacking("pipe"),
+  socketpair: createSocketPair,
+  tcpPair: createTcpPair,
+  eventfd: () => lacking("eventfd"),
+  regular: createRegularFile,
+};
+
+function lacking(syscall: string): never {
+  throw namedError("ENOTSUP", syscall, "Windows has none that could be polled");
+}
 
 /** How many system calls were made. The counts never go down. */
 export interface AfdCalls {
@@ -50,12 +72,12 @@ export class SimulatedAfd implements Kernel {
   /** The calls that make, use and close descriptors. */
   readonly io: SimulatedIo;
 
-  readonly #descriptors = new Descriptors(4);
+  readonly #descriptors = new Descriptors<AfdFile>();
   readonly #calls = { create: 0, control: 0, wait: 0, close: 0 };
   readonly #ports = new Set<Port>();
 
   constructor() {
-    this.io = createIo(this.#descriptors, (syscall) => this.#pass(syscall));
+    this.io = createIo(files, this.#descriptors, (syscall) => pass(this.clock, syscall));
   }
 
   /** System calls on ports up to now: a view that goes on counting. */
@@ -64,7 +86,7 @@ export class SimulatedAfd implements Kernel {
   }
 
   /** How many ports are open, of all component instances. */
-  get ports(): number {
+  get instances(): number {
     return this.#ports.size;
   }
 
@@ -132,18 +154,13 @@ export class SimulatedAfd implements Kernel {
     if (capacity === 0) return "invalid-argument";
 
     const room = Math.min(capacity, MAXIMUM_COMPLETIONS);
-    const deadline = timeout === undefined ? undefined : this.clock.later(timeout);
-    // What is due now has happened before the wait looks.
-    while (this.clock.step(this.clock.now()));
-    for (;;) {
-      const completions = port.take(room);
-      if (completions.length > 0) return completions;
-      if (this.clock.step(deadline)) continue;
-      if (deadline === undefined) throw endless("wait");
-
-      this.clock.skipTo(deadline);
-      return [];
-    }
+    let completions: Completion[] = [];
+    const take = (): number => {
+      completions = port.take(room);
+      return completions.length;
+    };
+    waitFor(this.clock, take, timeout);
+    return completions;
   }
 
   #close(port: Port | undefined): void {
@@ -152,13 +169,4 @@ export class SimulatedAfd implements Kernel {
     port.close();
     this.#ports.delete(port);
   }
-
-  /** Lets time pass for a call on a blocking descriptor. */
-  #pass(syscall: string): void {
-    if (!this.clock.step()) throw endless(syscall);
-  }
-}
-
-function endless(syscall: string): Error {
-  return new Error(`the simulated ${syscall} would block for ever: nothing is ready and nothing is scheduled`);
 }

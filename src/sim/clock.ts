@@ -60,8 +60,15 @@ export class VirtualClock {
     this.skipTo(moment);
   }
 
-  /** The moment so many nanoseconds from now, or the clock's last one if that is nearer. */
+  /**
+   * The moment so many nanoseconds from now, or the clock's last one if that is nearer.
+   *
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` if it is no bigint.
+   * @throws {RangeError} `ERR_OUT_OF_RANGE` if it is negative.
+   */
   later(duration: bigint): bigint {
+    if (typeof duration !== "bigint") throw invalidType("duration", "of type bigint", duration);
+    if (duration < 0n) throw outOfRange("duration", "a bigint >= 0n", duration);
     const moment = this.#now + duration;
     return moment < END ? moment : END;
   }
@@ -70,8 +77,10 @@ export class VirtualClock {
    * Moves to the next action and lets it happen. False, and nothing moves, if there is none at or before `limit`.
    *
    * @param limit A moment of this clock; without one every action is near enough.
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` if it is no bigint.
    */
   step(limit: bigint = END): boolean {
+    if (typeof limit !== "bigint") throw invalidType("limit", "of type bigint", limit);
     const next = this.#scheduled[0];
     if (next === undefined || next.moment > limit) return false;
 
@@ -82,8 +91,13 @@ export class VirtualClock {
     return true;
   }
 
-  /** Moves to a moment of this clock, past any action on the way. A moment that is gone changes nothing. */
+  /**
+   * Moves to a moment of this clock, past any action on the way. A moment that is gone changes nothing.
+   *
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` if it is no bigint.
+   */
   skipTo(moment: bigint): void {
+    if (typeof moment !== "bigint") throw invalidType("moment", "of type bigint", moment);
     if (moment > this.#now) this.#now = moment;
   }
 }

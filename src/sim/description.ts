@@ -1,10 +1,16 @@
 /**
- * The open file description of open(2): what descriptors point to, what dup(2) shares, and what epoll watches. Each
- * kind of simulated file extends {@link Description}.
+ * The open file description of open(2): what descriptors point to, what dup(2) shares, and what a kernel object watches.
+ * Each kind of simulated file extends {@link Description}, and answers the kernels that have it: as {@link Polled}, as
+ * {@link Filtered}, or as both.
  */
 import { namedError } from "../errors.js";
+import type { Particulars } from "./kqueue-flavours.js";
+import type { Refusal } from "./refusals.js";
 
-/** The bits that poll(2) and epoll(7) answer with, which are Linux's on every platform that this model runs on. */
+/**
+ * The bits that poll(2) and epoll(7) answer with, which are Linux's on every platform that this model runs on. Some tell
+ * watchers of any kernel what has happened.
+ */
 export const IN = 0x1;
 export const PRI = 0x2;
 export const OUT = 0x4;
@@ -12,21 +18,57 @@ export const ERR = 0x8;
 export const HUP = 0x10;
 export const RDHUP = 0x2000;
 
+/** Said to a watcher with other bits: what it reports next is the last that it will report. */
+export const LAST = 0x4000_0000;
+
 /** What `read` and `write` return where the system call would say EAGAIN. */
 export const WOULD_BLOCK = -1;
 
 /** Bytes in a page of memory: what a slot of a pipe holds, and the unit of a socket's larger packets. */
 export const PAGE = 4096;
 
-/** Someone who is told when a description may have become ready: a registration of a simulated epoll. */
+/** Someone who is told when a description may have become ready: a registration of epoll, a knote of kqueue. */
 export interface Watcher {
   /**
    * Something happened. `bits` says for whom, as the kernel's wake-up keys do; 0 concerns everyone. It is a hint, not
-   * an answer: `poll` is.
+   * an answer: `poll` and `evaluate` are.
    */
   wake(bits: number): void;
   /** The last descriptor of the description is closed. */
   released(): void;
+}
+
+/** What epoll asks of a file. */
+export interface Polled {
+  /** False for files that epoll refuses with EPERM because they are always ready. */
+  readonly pollable: boolean;
+
+  /** The readiness bits that hold now, whoever asks. */
+  poll(): number;
+}
+
+/** The filters of kqueue that watch descriptors. */
+export type Filter = "read" | "write" | "except";
+
+/** What a filter finds. */
+export interface Condition {
+  /** Whether there is an event to report. */
+  readonly active: boolean;
+  /** EV_EOF. */
+  readonly end: boolean;
+  /** The socket's error: `fflags`. Only with `end`. */
+  readonly error?: Refusal | undefined;
+  /** How much can be read or written: `data`. */
+  readonly amount: bigint;
+}
+
+/** What kqueue asks of a file. */
+export interface Filtered {
+  /** Whether a knote of this filter can be attached now. Returns why not, or nothing. */
+  attach(filter: Filter, particulars: Particulars): Refusal | undefined;
+
+  /** What the filter finds now, whoever asks. */
+  evaluate(filter: Filter): Condition;
 }
 
 /** An open file description. It ends when the last descriptor that points to it is closed. */
@@ -34,17 +76,8 @@ export abstract class Description {
   /** O_NONBLOCK belongs to the description, so duplicates share it: see F_SETFL in fcntl(2). */
   nonBlocking = true;
 
-  /** False for files that epoll refuses with EPERM because they are always ready. */
-  readonly pollable: boolean = true;
-
-  /** True for what Windows has SOCKETs of, which is all that AFD can be asked about. */
-  readonly isSocket: boolean = false;
-
   #descriptors = 0;
   readonly #watchers: Watcher[] = [];
-
-  /** The readiness bits that hold now, whoever asks. */
-  abstract poll(): number;
 
   /** Reads into `buffer`: a count, 0 at the end of the file, or {@link WOULD_BLOCK}. */
   abstract read(buffer: Uint8Array): number;

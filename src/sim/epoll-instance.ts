@@ -3,15 +3,13 @@
  * does: what happens to a file only puts its registrations on the ready list, and what they are ready for is asked when
  * events are taken.
  */
-import { ERR, HUP, IN, type Description, type Watcher } from "./description.js";
+import { ERR, HUP, IN, type Description, type Polled, type Watcher } from "./description.js";
 import type { Descriptors } from "./descriptors.js";
+import type { Refusal } from "./refusals.js";
 
 /** The operations in the order of `operation` in `wit/epoll.wit`. */
 export const OPERATIONS = ["add", "modify", "delete"] as const;
 export type Operation = (typeof OPERATIONS)[number];
-
-/** Why a call is refused, in the words of `error-code` in `wit/types.wit`. */
-export type Refusal = "bad-descriptor" | "already-exists" | "not-found" | "not-permitted" | "invalid-argument";
 
 /**
  * Which of so many registrations, at least one, is looked at next: a place from 0, where the one is that waited longest.
@@ -28,10 +26,13 @@ const NO_NUMBER = -1;
 /** The bits that say how to report, not what: EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT and EPOLLET. */
 const MODIFIERS = 0xf000_0000;
 
+/** A file that epoll can watch. */
+export type PolledFile = Description & Polled;
+
 /** An entry of the interest list: a description under one of its numbers. */
 class Registration implements Watcher {
   readonly fd: number;
-  readonly description: Description;
+  readonly description: PolledFile;
   readonly #instance: EpollInstance;
   mask = 0;
   slot = 0;
@@ -41,7 +42,7 @@ class Registration implements Watcher {
   next: Registration | undefined;
   ready = false;
 
-  constructor(instance: EpollInstance, fd: number, description: Description) {
+  constructor(instance: EpollInstance, fd: number, description: PolledFile) {
     this.#instance = instance;
     this.fd = fd;
     this.description = description;
@@ -112,7 +113,7 @@ class ReadyList {
 export class EpollInstance {
   /** The number by which the instance itself would be polled. No simulated file has it. */
   readonly descriptor: number;
-  readonly #descriptors: Descriptors;
+  readonly #descriptors: Descriptors<PolledFile>;
   /**
    * By number. There can be several under one: a number that was closed and used again belongs to another description,
    * and the former one lives on through a duplicate.
@@ -120,7 +121,7 @@ export class EpollInstance {
   readonly #registrations = new Map<number, Registration[]>();
   readonly #ready = new ReadyList();
 
-  constructor(descriptors: Descriptors, descriptor: number) {
+  constructor(descriptors: Descriptors<PolledFile>, descriptor: number) {
     this.#descriptors = descriptors;
     this.descriptor = descriptor;
   }
@@ -150,7 +151,7 @@ export class EpollInstance {
   }
 
   /** Watches a notifier, which has no number that a call could name. Returns why it is refused, or nothing. */
-  attach(notifier: Description, slot: number, generation: number): Refusal | undefined {
+  attach(notifier: PolledFile, slot: number, generation: number): Refusal | undefined {
     if (this.#find(NO_NUMBER, notifier) !== undefined) return "already-exists";
     this.#set(this.#add(NO_NUMBER, notifier), IN | ET, slot, generation);
     return undefined;
@@ -200,11 +201,11 @@ export class EpollInstance {
     else this.#registrations.set(registration.fd, others);
   }
 
-  #find(fd: number, description: Description): Registration | undefined {
+  #find(fd: number, description: PolledFile): Registration | undefined {
     return this.#registrations.get(fd)?.find((registration) => registration.description === description);
   }
 
-  #add(fd: number, description: Description): Registration {
+  #add(fd: number, description: PolledFile): Registration {
     const registration = new Registration(this, fd, description);
     const others = this.#registrations.get(fd);
     if (others === undefined) this.#registrations.set(fd, [registration]);

@@ -8,18 +8,33 @@
  */
 import type { Kernel, OpenKernel } from "../kernel.js";
 import { VirtualClock } from "./clock.js";
-import type { Description } from "./description.js";
 import { DESCRIPTOR_LIMIT, Descriptors } from "./descriptors.js";
-import { bindClock, bindEpoll, type EpollCalls } from "./epoll-imports.js";
-import { EpollInstance, EVENT_WORDS, type EventOrder, type Operation, type Refusal } from "./epoll-instance.js";
+import { bindEpoll, type EpollCalls } from "./epoll-imports.js";
+import { EpollInstance, EVENT_WORDS, type EventOrder, type Operation, type PolledFile } from "./epoll-instance.js";
 import { createEventFd } from "./eventfd.js";
-import { createIo, type SimulatedIo } from "./files.js";
+import { createIo, type Files, type SimulatedIo } from "./files.js";
+import { bindClock } from "./lowering.js";
+import { createPipe } from "./pipe.js";
+import type { Refusal } from "./refusals.js";
+import { createRegularFile } from "./regular.js";
+import { createSocketPair } from "./socket.js";
+import { createTcpPair } from "./tcp.js";
+import { pass, waitFor } from "./waiting.js";
 
 /** One wait returns no more, whatever the capacity. */
 const MAXIMUM_EVENTS = 1024;
 
 /** What one notification adds to a notifier's counter. */
 const ONE = new Uint8Array(BigUint64Array.of(1n).buffer);
+
+const files: Files<PolledFile> = {
+  poll: (file) => file.poll(),
+  pipe: createPipe,
+  socketpair: createSocketPair,
+  tcpPair: createTcpPair,
+  eventfd: createEventFd,
+  regular: createRegularFile,
+};
 
 /** How many system calls were made. The counts never go down. */
 export interface SystemCalls {
@@ -61,7 +76,7 @@ export class SimulatedEpoll implements Kernel {
    */
   order: EventOrder | undefined = undefined;
 
-  readonly #descriptors = new Descriptors();
+  readonly #descriptors = new Descriptors<PolledFile>();
   readonly #calls = { create: 0, control: 0, wait: 0, close: 0 };
   readonly #instances = new Set<EpollInstance>();
   #notifiers = 0;
@@ -70,7 +85,7 @@ export class SimulatedEpoll implements Kernel {
 
   /** Makes a kernel with no file open and nothing scheduled. */
   constructor() {
-    this.io = createIo(this.#descriptors, (syscall) => this.#pass(syscall));
+    this.io = createIo(files, this.#descriptors, (syscall) => pass(this.clock, syscall));
   }
 
   /** System calls on epoll instances up to now: a view that goes on counting. */
@@ -96,7 +111,7 @@ export class SimulatedEpoll implements Kernel {
   /** Gives a component instance its own table of handles on this kernel. */
   open(): OpenKernel {
     const handles = new Map<number, EpollInstance>();
-    const notifiers = new Map<number, Description>();
+    const notifiers = new Map<number, PolledFile>();
     let nextNotifier = 0;
     const calls: EpollCalls = {
       events: new Uint32Array(MAXIMUM_EVENTS * EVENT_WORDS),
@@ -174,18 +189,7 @@ export class SimulatedEpoll implements Kernel {
     if (capacity === 0) return "invalid-argument";
 
     const room = Math.min(capacity, MAXIMUM_EVENTS);
-    const deadline = timeout === undefined ? undefined : this.clock.later(timeout);
-    // What is due now has happened before the wait looks.
-    while (this.clock.step(this.clock.now()));
-    for (;;) {
-      const count = instance.take(room, events, this.order);
-      if (count > 0) return count;
-      if (this.clock.step(deadline)) continue;
-      if (deadline === undefined) throw endless("wait");
-
-      this.clock.skipTo(deadline);
-      return 0;
-    }
+    return waitFor(this.clock, () => instance.take(room, events, this.order), timeout);
   }
 
   #close(instance: EpollInstance | undefined): void {
@@ -194,13 +198,4 @@ export class SimulatedEpoll implements Kernel {
     instance.close();
     this.#instances.delete(instance);
   }
-
-  /** Lets time pass for a call on a blocking descriptor. */
-  #pass(syscall: string): void {
-    if (!this.clock.step()) throw endless(syscall);
-  }
-}
-
-function endless(syscall: string): Error {
-  return new Error(`the simulated ${syscall} would block for ever: nothing is ready and nothing is scheduled`);
 }

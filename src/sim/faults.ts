@@ -2,7 +2,7 @@
  * What can go wrong in a kernel, and who decides that it does: at random but by a seed, or by a script. Nothing here
  * knows a kernel; `faulty-kernel.ts` lets these faults happen.
  */
-import { invalidType, outOfRange } from "../errors.js";
+import { errorNumber, invalidType, invalidValue, outOfRange } from "../errors.js";
 
 /** Which errors the manual lists for one of a kernel's calls. */
 export interface DocumentedErrors {
@@ -88,8 +88,7 @@ export interface RandomFaults extends FaultSource {
 export function randomFaults(options: RandomFaultsOptions): RandomFaults {
   if (typeof options !== "object" || options === null) throw invalidType("options", "of type object", options);
   const { seed, rate = 0.1 } = options;
-  checkNumber("options.seed", seed, 0, 2 ** 32 - 1);
-  if (!Number.isInteger(seed)) throw outOfRange("options.seed", "an integer", seed);
+  checkNumber("options.seed", seed, 0, 2 ** 32 - 1, true);
   checkNumber("options.rate", rate, 0, 1);
 
   const random = new Sequence(seed);
@@ -107,7 +106,7 @@ export function randomFaults(options: RandomFaultsOptions): RandomFaults {
 /**
  * The faults of a script, each in the call that it names by its number.
  *
- * @throws TypeError `ERR_INVALID_ARG_TYPE`
+ * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
  */
 export function scriptedFaults(script: readonly ScriptedFault[]): FaultSource {
   if (!Array.isArray(script)) throw invalidType("script", "an array", script);
@@ -115,15 +114,48 @@ export function scriptedFaults(script: readonly ScriptedFault[]): FaultSource {
   for (const entry of script as readonly ScriptedFault[]) {
     if (typeof entry !== "object" || entry === null) throw invalidType("script", "an array of objects", entry);
     const { call, fault } = entry;
-    if (typeof call !== "number") throw invalidType("script", "an array of objects with a call", entry);
-    if (typeof fault !== "object" || fault === null) {
-      throw invalidType("script", "an array of objects with a fault", entry);
-    }
+    checkNumber("script.call", call, 0, Number.MAX_SAFE_INTEGER, true);
+    checkFault(fault);
     const others = byCall.get(call);
     if (others === undefined) byCall.set(call, [fault]);
     else others.push(fault);
   }
   return ({ index }) => byCall.get(index);
+}
+
+/** The number that a fault of each kind has. */
+const NUMBERS: Readonly<
+  Record<Fault["kind"], { readonly name: string; readonly isWhole?: true; readonly least?: 1 } | null>
+> = {
+  error: { name: "after" },
+  change: { name: "index", isWhole: true },
+  spurious: { name: "after" },
+  partial: { name: "most", isWhole: true, least: 1 },
+  shuffle: { name: "seed", isWhole: true },
+  delay: { name: "milliseconds" },
+  notify: null,
+};
+
+/**
+ * Refuses what is no fault, so that a misspelt one does not pass for a kernel that works.
+ *
+ * @internal
+ */
+export function checkFault(fault: Fault): void {
+  if (typeof fault !== "object" || fault === null) throw invalidType("fault", "of type object", fault);
+  const { kind } = fault;
+  if (typeof kind !== "string" || !Object.hasOwn(NUMBERS, kind))
+    throw invalidValue("fault.kind", Object.keys(NUMBERS).join(", "), kind);
+  const number = NUMBERS[kind];
+  if (number !== null) {
+    const { name, isWhole, least = 0 } = number;
+    const value = (fault as unknown as Readonly<Record<string, number | undefined>>)[name];
+    const isLeftOut = value === undefined && name === "after";
+    if (!isLeftOut) checkNumber(`fault.${name}`, value as number, least, Number.MAX_SAFE_INTEGER, isWhole);
+  }
+  if (kind !== "error" && kind !== "change") return;
+  if (typeof fault.error !== "string") throw invalidType("fault.error", "of type string", fault.error);
+  if (errorNumber(fault.error) === 0) throw invalidValue("fault.error", "the name of an error", fault.error);
 }
 
 /**
@@ -210,8 +242,8 @@ function anyFault(call: KernelCall, random: Sequence): Fault | undefined {
   return random.pick(choices)();
 }
 
-function checkNumber(name: string, value: number, minimum: number, maximum: number): void {
+function checkNumber(name: string, value: number, least: number, most: number, isWhole = false): void {
   if (typeof value !== "number") throw invalidType(name, "of type number", value);
-  if (value >= minimum && value <= maximum) return;
-  throw outOfRange(name, `a number >= ${minimum} and <= ${maximum}`, value);
+  if (value >= least && value <= most && (!isWhole || Number.isInteger(value))) return;
+  throw outOfRange(name, `${isWhole ? "an integer" : "a number"} >= ${least} and <= ${most}`, value);
 }

@@ -3,7 +3,8 @@
  */
 import { ERROR_TAGS, liftedErrorCode } from "../error-code.js";
 import { enumeration, imported, list, option, payloadError, record, s32, u32, u64, variant, type Type } from "./abi.js";
-import type { Change, Event, Failure, Token } from "./epoll-imports.js";
+import type { Change, Event, Token } from "./epoll-imports.js";
+import type { Failure } from "./lowering.js";
 import { EPOLL_ERRORS } from "./errors-epoll.js";
 import type { Ask, FaultyInterface, Functions, Plan } from "./faulty-kernel.js";
 

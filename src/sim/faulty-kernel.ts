@@ -9,7 +9,7 @@ import type { ImportedFunction, Kernel, KernelName, OpenKernel } from "../kernel
 import { imported, u64 } from "./abi.js";
 import type { VirtualClock } from "./clock.js";
 import { faultyEpoll } from "./faulty-epoll.js";
-import type { DocumentedErrors, FaultSource, KernelCall, KernelChange } from "./faults.js";
+import { checkFault, type DocumentedErrors, type FaultSource, type KernelCall, type KernelChange } from "./faults.js";
 import { Shuffle } from "./shuffle.js";
 
 /** A kernel's functions, on JavaScript values. */
@@ -82,7 +82,7 @@ export class FaultyKernel implements Kernel {
     }
     if (typeof source !== "function") throw invalidType("source", "of type function", source);
     const { name } = kernel;
-    const known = Object.hasOwn(INTERFACES, name) ? INTERFACES[name] : undefined;
+    const known = typeof name === "string" && Object.hasOwn(INTERFACES, name) ? INTERFACES[name] : undefined;
     if (known === undefined) throw pollerError("ERR_POLLER_UNSUPPORTED", `A kernel "${name}" has no faults here`);
     this.name = name;
     this.#inner = kernel;
@@ -139,6 +139,7 @@ export class FaultyKernel implements Kernel {
     let most = Infinity;
     let shuffle: Shuffle | undefined;
     for (const fault of faults) {
+      checkFault(fault);
       this.#injected++;
       switch (fault.kind) {
         case "error":

@@ -6,11 +6,6 @@ import { isUint8Array } from "node:util/types";
 import { invalidType, invalidValue, namedError, outOfRange } from "../errors.js";
 import { WOULD_BLOCK, type Description } from "./description.js";
 import { DESCRIPTOR_LIMIT, type Descriptors } from "./descriptors.js";
-import { createEventFd } from "./eventfd.js";
-import { createPipe } from "./pipe.js";
-import { createRegularFile } from "./regular.js";
-import { createSocketPair } from "./socket.js";
-import { createTcpPair } from "./tcp.js";
 
 const MAXIMUM_FD = 0x7fff_ffff;
 const MAXIMUM_COUNT = 0xffff_ffff;
@@ -36,7 +31,11 @@ export interface SimulatedIo {
    */
   socketpair(type?: "stream" | "datagram"): [number, number];
 
-  /** Makes an eventfd whose counter starts at `initial`, from 0 to 2³² − 1: eventfd(2). */
+  /**
+   * Makes an eventfd whose counter starts at `initial`, from 0 to 2³² − 1: eventfd(2).
+   *
+   * @throws {PollerError} `ENOSYS` where the simulated system has none: on OpenBSD, DragonFly and macOS.
+   */
   eventfd(initial?: number): number;
 
   /**
@@ -46,8 +45,8 @@ export interface SimulatedIo {
   tcpPair(): [number, number];
 
   /**
-   * Opens a new, empty regular file, which epoll refuses with EPERM. Reads are at its end; writes go nowhere. Not part of
-   * `lio-poller/io`: on a real kernel open any file.
+   * Opens a new, empty regular file, which epoll refuses with EPERM and kqueue finds writable and never readable. Reads
+   * are at its end; writes go nowhere. Not part of `lio-poller/io`: on a real kernel open any file.
    */
   regular(): number;
 
@@ -114,29 +113,46 @@ export interface SimulatedIo {
   close(fd: number): void;
 }
 
+/** Makes the files of a kernel's kind. */
+export interface Files<File extends Description> {
+  /** What a file is ready for now: poll(2). */
+  poll(file: File): number;
+  pipe(): [reader: File, writer: File];
+  socketpair(): [File, File];
+  tcpPair(): [File, File];
+  /** Throws if the kernel has no eventfds. */
+  eventfd(initial: number): File;
+  regular(): File;
+}
+
 /**
  * Makes the calls on a table of descriptors.
  *
+ * @param files What the kernel's files are.
  * @param block Called when a blocking call cannot go on: lets time pass until something has happened, or throws.
  */
-export function createIo(descriptors: Descriptors, block: (syscall: string) => void): SimulatedIo {
+export function createIo<File extends Description>(
+  files: Files<File>,
+  descriptors: Descriptors<File>,
+  block: (syscall: string) => void,
+): SimulatedIo {
   return {
-    pipe: () => addPair(descriptors, createPipe(), "pipe"),
+    pipe: () => addPair(descriptors, files.pipe(), "pipe"),
 
     socketpair(type = "stream") {
       checkChoice("type", type, ["stream", "datagram"]);
       if (type === "datagram") throw namedError("ENOTSUP", "socketpair", "simulated sockets are streams");
-      return addPair(descriptors, createSocketPair(), "socketpair");
+      return addPair(descriptors, files.socketpair(), "socketpair");
     },
 
     eventfd(initial = 0) {
       checkInteger("initial", initial, 0, MAXIMUM_COUNT);
-      return descriptors.add(createEventFd(initial), "eventfd");
+      return descriptors.add(files.eventfd(initial), "eventfd");
     },
 
-    tcpPair: () => addPair(descriptors, createTcpPair(), "tcpPair"),
+    tcpPair: () => addPair(descriptors, files.tcpPair(), "tcpPair"),
 
-    regular: () => descriptors.add(createRegularFile(), "regular"),
+    regular: () => descriptors.add(files.regular(), "regular"),
 
     read(fd, buffer, offset, length) {
       checkFd("fd", fd);
@@ -175,7 +191,7 @@ export function createIo(descriptors: Descriptors, block: (syscall: string) => v
 
     poll(fd) {
       checkFd("fd", fd);
-      return descriptors.get(fd, "poll").poll();
+      return files.poll(descriptors.get(fd, "poll"));
     },
 
     setNonBlocking(fd, enabled) {
@@ -202,7 +218,11 @@ export function createIo(descriptors: Descriptors, block: (syscall: string) => v
   };
 }
 
-function addPair(descriptors: Descriptors, pair: [Description, Description], syscall: string): [number, number] {
+function addPair<File extends Description>(
+  descriptors: Descriptors<File>,
+  pair: [File, File],
+  syscall: string,
+): [number, number] {
   const first = descriptors.add(pair[0], syscall);
   try {
     return [first, descriptors.add(pair[1], syscall)];
@@ -242,9 +262,10 @@ function part(buffer: Uint8Array, offset = 0, length?: number): Uint8Array {
   if (!isUint8Array(buffer)) throw invalidType("buffer", "an instance of Uint8Array", buffer);
   checkInteger("offset", offset, 0, buffer.length);
   const rest = buffer.length - offset;
-  checkInteger("length", length ?? rest, 0, rest);
+  const count = length === undefined ? rest : length;
+  checkInteger("length", count, 0, rest);
   // A view of our own: Node's Buffer is a Uint8Array whose slice() does not copy.
-  return new Uint8Array(buffer.buffer, buffer.byteOffset + offset, length ?? rest);
+  return new Uint8Array(buffer.buffer, buffer.byteOffset + offset, count);
 }
 
 /** Negative numbers pass: no table holds them, so they are EBADF, as every descriptor that is not open. */

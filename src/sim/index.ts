@@ -24,3 +24,5 @@ export {
   shrink,
 } from "./faults.js";
 export { FaultyKernel } from "./faulty-kernel.js";
+export { SimulatedKqueue, type KqueueSystemCalls, type SimulatedKqueueOptions } from "./kqueue.js";
+export type { KqueueFlavour } from "./kqueue-flavours.js";

@@ -4,7 +4,7 @@
  */
 import type { CanonicalOptions } from "../kernel.js";
 
-/** Every list and return area of these interfaces is aligned to its 32-bit members. */
+/** Return areas, and most lists of these interfaces, are aligned to their 32-bit members. */
 const ALIGNMENT = 4;
 
 export class LinearMemory {
@@ -31,18 +31,18 @@ export class LinearMemory {
    * @returns The pointer as the unsigned number that it is: flat integers arrive signed.
    * @throws {RangeError} If they reach beyond the memory or are not aligned.
    */
-  check(pointer: number, count: number, size: number): number {
+  check(pointer: number, count: number, size: number, alignment = ALIGNMENT): number {
     const start = pointer >>> 0;
     const end = start + (count >>> 0) * size;
     if (end > this.#memory.buffer.byteLength) throw new RangeError(`${start} to ${end} is beyond the linear memory`);
-    if (start % ALIGNMENT !== 0) throw new RangeError(`${start} is not aligned to ${ALIGNMENT} bytes`);
+    if (start % alignment !== 0) throw new RangeError(`${start} is not aligned to ${alignment} bytes`);
     return start;
   }
 
   /** Room for a list in the component, which owns it from then on. An empty list needs none: any pointer will do. */
-  allocate(count: number, size: number): number {
+  allocate(count: number, size: number, alignment = ALIGNMENT): number {
     if (count === 0) return 0;
     if (this.#realloc === undefined) throw new RangeError("the component gave no realloc to return a list with");
-    return this.check(this.#realloc(0, 0, ALIGNMENT, count * size), count, size);
+    return this.check(this.#realloc(0, 0, alignment, count * size), count, size, alignment);
   }
 }

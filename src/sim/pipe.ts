@@ -3,7 +3,7 @@
  * starts a new slot unless it fits behind the last one, so a pipe can be full with little in it.
  */
 import { namedError } from "../errors.js";
-import { Description, ERR, HUP, IN, OUT, PAGE, WOULD_BLOCK } from "./description.js";
+import { Description, ERR, HUP, IN, OUT, PAGE, type Polled, WOULD_BLOCK } from "./description.js";
 
 const SLOTS = 16;
 
@@ -25,7 +25,8 @@ class Pipe {
   }
 }
 
-class ReadEnd extends Description {
+class ReadEnd extends Description implements Polled {
+  readonly pollable = true;
   readonly #pipe: Pipe;
 
   constructor(pipe: Pipe) {
@@ -60,7 +61,8 @@ class ReadEnd extends Description {
   }
 }
 
-class WriteEnd extends Description {
+class WriteEnd extends Description implements Polled {
+  readonly pollable = true;
   readonly #pipe: Pipe;
 
   constructor(pipe: Pipe) {
@@ -130,7 +132,7 @@ function merge(last: Slot | undefined, buffer: Uint8Array): number {
 }
 
 /** Makes a pipe: its read end, its write end. */
-export function createPipe(): [reader: Description, writer: Description] {
+export function createPipe(): [reader: Description & Polled, writer: Description & Polled] {
   const { reader, writer } = new Pipe();
   return [reader, writer];
 }

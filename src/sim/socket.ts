@@ -3,7 +3,7 @@
  * open (how much fits, which bits an end shows when the other is gone) is Linux's, checked against 6.18.
  */
 import { namedError } from "../errors.js";
-import { Description, ERR, HUP, IN, OUT, PAGE, PRI, RDHUP, WOULD_BLOCK } from "./description.js";
+import { Description, ERR, HUP, IN, OUT, PAGE, type Polled, PRI, RDHUP, WOULD_BLOCK } from "./description.js";
 
 /** SO_SNDBUF as `net.core.wmem_default` has it: bytes of kernel memory, not of payload. */
 const SEND_BUFFER = 212_992;
@@ -26,8 +26,8 @@ interface Packet {
   start: number;
 }
 
-class StreamSocket extends Description {
-  override readonly isSocket = true;
+class StreamSocket extends Description implements Polled {
+  readonly pollable = true;
   /** Set once, right after both ends were made. */
   peer!: StreamSocket;
   readonly #received: Packet[] = [];
@@ -133,7 +133,7 @@ function memoryFor(length: number): number {
 }
 
 /** Makes two sockets that are connected to each other. */
-export function createSocketPair(): [Description, Description] {
+export function createSocketPair(): [Description & Polled, Description & Polled] {
   const first = new StreamSocket();
   const second = new StreamSocket();
   first.peer = second;

@@ -7,7 +7,7 @@
  * stops before the mark, and the read after that leaves the byte out.
  */
 import { namedError } from "../errors.js";
-import { Description, ERR, HUP, IN, OUT, PRI, RDHUP, WOULD_BLOCK } from "./description.js";
+import { Description, ERR, HUP, IN, OUT, type Polled, PRI, RDHUP, WOULD_BLOCK } from "./description.js";
 
 /**
  * How many bytes can be on their way, and how many may be for a socket that was full to be writable again. On Linux both
@@ -23,8 +23,8 @@ const BOTH_SHUTDOWN = RECEIVE_SHUTDOWN | SEND_SHUTDOWN;
 /** The mark: none, on a byte that can be taken, or on one that was taken and keeps its place. */
 type Mark = "none" | "valid" | "taken";
 
-class TcpSocket extends Description {
-  override readonly isSocket = true;
+class TcpSocket extends Description implements Polled {
+  readonly pollable = true;
   /** Set once, right after both ends were made. */
   peer!: TcpSocket;
   readonly #received: Uint8Array[] = [];
@@ -199,7 +199,7 @@ class TcpSocket extends Description {
 }
 
 /** Makes two sockets that are connected to each other. */
-export function createTcpPair(): [Description, Description] {
+export function createTcpPair(): [Description & Polled, Description & Polled] {
   const first = new TcpSocket();
   const second = new TcpSocket();
   first.peer = second;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Kernel, type KernelName, notify, platformKernels, Poller } from "lio-poller";
 import * as io from "lio-poller/io";
-import { SimulatedAfd, SimulatedEpoll, type SimulatedIo, type VirtualClock } from "lio-poller/sim";
+import { type KqueueFlavour, SimulatedAfd, SimulatedEpoll, SimulatedKqueue } from "lio-poller/sim";
 import { watchLeaks } from "../support/leaks.js";
 import type { Lacks } from "./format.js";
 import type { Column, World } from "./world.js";
@@ -20,14 +20,17 @@ export function columns(watchdog: Watchdog): readonly Column[] {
       lacks: simulatedLacks,
       open: () => openSimulated(watchdog),
     },
-    {
-      name: "simulated AFD",
-      kernel: "iocp",
+    ...flavours.map((flavour): Column => ({
+      name: `simulated kqueue, ${flavour}`,
+      kernel: "kqueue",
       lacks: simulatedLacks,
-      open: () => openSimulatedAfd(watchdog),
-    },
+      open: () => openOn(watchdog, new SimulatedKqueue({ flavour })),
+    })),
+    { name: "simulated AFD", kernel: "iocp", lacks: simulatedLacks, open: () => openOn(watchdog, new SimulatedAfd()) },
   ];
 }
+
+export const flavours: readonly KqueueFlavour[] = ["freebsd", "netbsd", "openbsd", "dragonfly", "macos"];
 
 function openReal(kernel: KernelName, watchdog: Watchdog): World {
   // What the first poller of a process opens for all of them, such as the component, is no leak.
@@ -60,28 +63,12 @@ export const simulatedLacks: Lacks = {
 /** @param around puts another kernel around the simulated one, on which the pollers are */
 export function openSimulated(watchdog: Watchdog, around = (simulated: SimulatedEpoll): Kernel => simulated): World {
   const simulated = new SimulatedEpoll();
-  return virtual(watchdog, simulated, around(simulated), () => [
-    ...(simulated.instances === 0 ? [] : [`${simulated.instances} epoll instances`]),
-  ]);
+  return openOn(watchdog, simulated, around(simulated));
 }
 
-function openSimulatedAfd(watchdog: Watchdog): World {
-  const simulated = new SimulatedAfd();
-  return virtual(watchdog, simulated, simulated, () => [
-    ...(simulated.ports === 0 ? [] : [`${simulated.ports} ports`]),
-  ]);
-}
+type Simulated = SimulatedEpoll | SimulatedKqueue | SimulatedAfd;
 
-/** What the simulated kernels have in common. */
-interface Simulated {
-  readonly clock: VirtualClock;
-  readonly io: SimulatedIo;
-  readonly calls: object;
-  readonly descriptors: number;
-}
-
-/** @param objects tells which of the kernel's own objects are open */
-function virtual(watchdog: Watchdog, simulated: Simulated, kernel: Kernel, objects: () => string[]): World {
+function openOn(watchdog: Watchdog, simulated: Simulated, kernel: Kernel = simulated): World {
   return {
     io: { ...io, ...simulated.io, tcp: simulated.io.tcpPair },
     virtualTime: true,
@@ -91,9 +78,12 @@ function virtual(watchdog: Watchdog, simulated: Simulated, kernel: Kernel, objec
     notifier: () => {
       throw new Error("the column says that there are none");
     },
-    calls: () => Object.values<number>(simulated.calls as never).reduce((sum, count) => sum + count, 0),
+    calls: () => Object.values(simulated.calls).reduce((sum: number, count: number) => sum + count, 0),
     blocking: (what) => watchdog.watch(what),
-    leaks: () => [...objects(), ...(simulated.descriptors === 0 ? [] : [`${simulated.descriptors} descriptors`])],
+    leaks: () => [
+      ...(simulated.instances === 0 ? [] : [`${simulated.instances} ${simulated.name} instances`]),
+      ...(simulated.descriptors === 0 ? [] : [`${simulated.descriptors} descriptors`]),
+    ],
   };
 }
 

@@ -24,7 +24,7 @@ export const EDGE_ONESHOT = 3;
 /** What someone asked a poller to watch. */
 export interface Registration {
   readonly fd: number;
-  readonly file: File;
+  file: File;
   key: Key;
   interest: number;
   mode: number;
@@ -32,6 +32,8 @@ export interface Registration {
   armed: boolean;
   /** The number has named the file all the time, and the kernel has told the truth about it. */
   certain: boolean;
+  /** It may be about another file: what is told of it is anyone's guess. */
+  vague: boolean;
   /** Edge modes: the readiness that was last seen, and that which arose since it was last told. */
   seen: number;
   owed: number;
@@ -98,6 +100,9 @@ export class Model {
   /** A closed descriptor may go on reporting through a duplicate, so that the kernel object may be replaced: edges recur, and notifications. */
   disturbed = false;
 
+  /** What the kernel may still have under a number that named the file, which lives on by a duplicate. */
+  readonly #remainders = new Map<number, Set<File>>();
+
   /** @param bits what is true of a file now */
   constructor(
     readonly dialect: Dialect,
@@ -111,12 +116,22 @@ export class Model {
     if (fd < 0 || file === undefined) return ["EBADF"];
     if (!file.pollable) return ["EPERM"];
     const known = this.registrations.get(fd);
-    if (known === undefined || known.file !== file) return ["ok"];
+    if (known === undefined) return ["ok"];
+    if (known.file !== file) return this.#isRemainder(fd, file) ? ["ok", "EEXIST"] : ["ok"];
     return known.certain ? ["EEXIST"] : ["EEXIST", "ok"];
   }
 
   added(fd: number, file: File, key: Key, interest: number, mode: number): void {
-    const armed = { armed: true, certain: true, seen: 0, owed: 0, told: 0, refused: false, passedOver: 0 };
+    const armed = {
+      armed: true,
+      certain: true,
+      vague: false,
+      seen: 0,
+      owed: 0,
+      told: 0,
+      refused: false,
+      passedOver: 0,
+    };
     const registration = { fd, file, key, interest, mode, ...armed };
     this.registrations.set(fd, registration);
     this.#arm(registration);
@@ -129,12 +144,15 @@ export class Model {
     if (known === undefined) return ["ENOENT"];
     if (known.certain) return ["ok"];
     const gone = file === undefined ? ["EBADF"] : file.pollable ? ["ENOENT", "EBADF"] : ["EPERM"];
+    // Under this number the kernel may have the file from before, and takes it for what was registered.
+    if (this.#isRemainder(fd, file)) return ["ok", ...gone];
     const asks = (interest !== known.interest && interest !== 0) || (mode ?? known.mode) >= EDGE;
     return asks && file !== known.file ? gone : ["ok", ...gone];
   }
 
-  modified(fd: number, key: Key, interest: number, mode: number | undefined): void {
+  modified(fd: number, file: File | undefined, key: Key, interest: number, mode: number | undefined): void {
     const known = this.registrations.get(fd) as Registration;
+    if (known.file !== file && this.#isRemainder(fd, file)) known.vague = true;
     Object.assign(known, { key, interest, mode: mode ?? known.mode, armed: true, refused: false, passedOver: 0 });
     this.#arm(known);
   }
@@ -182,6 +200,13 @@ export class Model {
     const known = this.registrations.get(fd);
     if (known !== undefined && known.file === file) known.certain = false;
     this.disturbed = true;
+    const remainders = this.#remainders.get(fd);
+    if (remainders === undefined) this.#remainders.set(fd, new Set([file]));
+    else remainders.add(file);
+  }
+
+  #isRemainder(fd: number, file: File | undefined): boolean {
+    return file !== undefined && this.#remainders.get(fd)?.has(file) === true;
   }
 
   // ---- Waiting -----------------------------------------------------------------------------------------------------
@@ -318,7 +343,7 @@ export class Model {
     }
 
     const isTrue = this.readiness(known);
-    if (!blurred) {
+    if (!blurred && !known.vague) {
       if (readiness !== isTrue) throw new Difference(`key ${key} is ready for ${isTrue}, and was told ${readiness}`);
       if (readiness === 0) throw new Difference(`key ${key} was told, and is not ready`);
       const isNew = known.owed !== 0 || known.told !== known.file.stirs || this.disturbed;

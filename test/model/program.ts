@@ -195,7 +195,7 @@ export class World {
       const [key, interest, mode] = [this.#key(b), interestOf(b >>> 8), c % 4];
       const options = { mode: MODES[mode] as Mode };
       const answer = answerOf(() => poller.add(fd, key, interest, mode === 0 && c & 8 ? undefined : options));
-      this.#judge("add", answer, model.add(fd, this.#files.at(fd)), ["EEXIST", "ENOENT"]);
+      this.#judge("add", answer, model.add(fd, this.#files.at(fd)), ["EEXIST"]);
       if (answer === "ok") model.added(fd, this.#files.at(fd) as File, key, interest, mode);
       return `${this.#pairs.findIndex((pair) => pair.model === model)} ${fd} key ${key} interest ${interest} mode ${mode}: ${answer}`;
     }) as Action,
@@ -211,7 +211,7 @@ export class World {
       const options = mode === undefined ? undefined : { mode: MODES[mode] as Mode };
       const answer = answerOf(() => poller.modify(fd, key, interest, options));
       this.#judge("modify", answer, model.modify(fd, this.#files.at(fd), interest, mode), []);
-      if (answer === "ok") model.modified(fd, key, interest, mode);
+      if (answer === "ok") model.modified(fd, this.#files.at(fd), key, interest, mode);
       return `${fd} key ${key} interest ${interest} mode ${mode ?? "kept"}: ${answer}`;
     }) as Action,
 
@@ -426,11 +426,11 @@ export class World {
     }
     const mode = change.mode === undefined ? undefined : MODES.indexOf(change.mode);
     if (op === "add") {
-      this.#judge("add", answer, model.add(fd, file), ["EEXIST", "ENOENT"]);
+      this.#judge("add", answer, model.add(fd, file), ["EEXIST"]);
       if (answer === "ok") model.added(fd, file as File, change.key, change.interest, mode ?? 0);
     } else {
       this.#judge("modify", answer, model.modify(fd, file, change.interest, mode), ["ENOENT"]);
-      if (answer === "ok") model.modified(fd, change.key, change.interest, mode);
+      if (answer === "ok") model.modified(fd, file, change.key, change.interest, mode);
     }
   }
 
@@ -442,7 +442,10 @@ export class World {
     const room = b % 64 === 63 ? 0 : (ROOMS[b % 8] as number);
     const events = this.#events.get(room) as Events;
     const hurried = model.isHurried(start);
-    const isEndless = c % 8 === 7 && (hurried || [...model.timers.values()].some(({ armed }) => armed));
+    // Without end only where something is certain to end it.
+    const isCalm = this.#faults === undefined && clock.pending === 0;
+    const isTimed = [...model.timers.values()].some(({ armed }) => armed);
+    const isEndless = c % 8 === 7 && (isTimed || (hurried && isCalm));
     const timeout = isEndless ? undefined : (TIMEOUTS[c % 8] as number);
 
     this.#waiting = model;

@@ -288,6 +288,7 @@ class Component {
     const Value buffer = buffer_;
     const std::vector<uint8_t> before(buffer->bytes.get(), buffer->bytes.get() + buffer->length);
     const size_t calls = test_system::Calls();
+    const bool may_fail = test_system::MayFail();
     allocations_ = 0;
     running_ = function;
     arguments_ = arguments;
@@ -302,6 +303,8 @@ class Component {
       if (test_system::Calls() != calls) Wrong("made a system call before it refused", shape.name);
       if (NameOf(env_.exception) != "RangeError") Wrong("threw something else than RangeError", shape.name);
       rooms_.clear();
+    } else if (env_.is_throwing && !is_odd_ && !may_fail && allocations_ == 0) {
+      Wrong("refused what is inside", shape.name);
     }
     for (size_t i = 0; i < buffer->length && i < before.size(); i++) {
       if (before[i] == buffer->bytes[i]) continue;
@@ -334,6 +337,7 @@ class Component {
     auto& [name, function] = helpers_[reader_.Byte() % helpers_.size()];
     Values arguments;
     for (size_t count = reader_.Byte() % 6; count > 0; count--) arguments.push_back(ReadArgument());
+    const size_t before = test_system::Given().size();
     Value result;
     {
       const test_system::Calling calling(test_system::Caller::kIo);
@@ -341,6 +345,7 @@ class Component {
     }
     if (env_.is_throwing) Wrong("threw", name);
     if (result->kind != stub::Kind::kNumber) Wrong("answered no number", name);
+    if (result->number < 0 && test_system::Given().size() > before) Wrong("failed and left a descriptor open", name);
     while (test_system::Given().size() > kMostDescriptors) test_system::TakeAll();
   }
 
@@ -510,6 +515,11 @@ std::vector<Program> HelperSeeds() {
     sockets.Io(6, 3).Text(host).Small(0).Small(16).Io(7, 2).Descriptor(0).Odd(5).Io(2, 2).Text(host).Small(80);
     sockets.Io(0, 1).Descriptor(0).Io(8, 1).Descriptor(1);
     seeds.push_back(sockets);
+  }
+  for (uint8_t after = 0; after < 4; after++) {
+    Program failing;
+    failing.Fail(after, 1).Io(6, 3).Text("::1").Small(0).Small(16).Fail(after, 1).Io(2, 2).Text("::1").Small(80);
+    seeds.push_back(failing);
   }
   Program paths;
   paths.Io(6, 3).Text("/tmp/socket").Number(0xffffffff).Small(1).Io(2, 2).Text("/tmp/socket").Number(0xffffffff);

@@ -108,6 +108,10 @@ void FailNoMore() {
   failure = 0;
 }
 
+bool MayFail() {
+  return failure != 0;
+}
+
 const std::set<int>& Held() {
   return HeldSet();
 }

@@ -28,6 +28,7 @@ size_t Calls();
 /// next allocation that may fail fails too.
 void FailAfter(unsigned calls, int number);
 void FailNoMore();
+bool MayFail();
 
 /// Descriptors that kernels have opened and not closed, and those that the program may use.
 const std::set<int>& Held();

@@ -13,7 +13,7 @@ import * as io from "lio-poller/io";
 import { native, root } from "../support/internals.js";
 
 const { accept, close, connect, dup, eventfd, listen, localAddress, pendingError, pipe } = io;
-const { read, setNonBlocking, shutdown, socketpair, WOULD_BLOCK, write } = io;
+const { read, receiveUrgent, sendUrgent, setNonBlocking, shutdown, socketpair, WOULD_BLOCK, write } = io;
 
 const NUMBERS = new Map([...getSystemErrorMap()].map(([number, [name]]) => [name, number]));
 
@@ -229,6 +229,25 @@ describe("io on Windows", () => {
     assert.equal(received, sent);
   });
 
+  it("sends one byte past the others", async () => {
+    const [one, two] = own(...socketpair());
+    const code = (() => {
+      try {
+        return receiveUrgent(two);
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+    })();
+    // Windows has no word for "none yet" beside "none".
+    assert.equal(code, WOULD_BLOCK);
+    write(one, Buffer.from("data"));
+    assert.equal(sendUrgent(one, 200), 1);
+    assert.equal(await until(() => receiveUrgent(two), WOULD_BLOCK), 200);
+    assert.equal(await text(two), "data");
+    const [datagrams] = own(...socketpair("datagram"));
+    assert.throws(() => sendUrgent(datagrams, 1), kernelError("ENOTSUP", "sendUrgent"));
+  });
+
   it("blocks if it is told to", async () => {
     const [one, two] = own(...socketpair());
     setNonBlocking(two, false);
@@ -303,6 +322,8 @@ describe("io on Windows", () => {
     shutdown: (fd) => shutdown(fd, "both"),
     setNonBlocking: (fd) => setNonBlocking(fd, true),
     dup: (fd) => dup(fd),
+    sendUrgent: (fd) => sendUrgent(fd, 0),
+    receiveUrgent: (fd) => receiveUrgent(fd),
     close: (fd) => close(fd),
   };
 
@@ -349,6 +370,8 @@ describe("io on Windows", () => {
       ["write", 4, bytes, -1, 1],
       ["write", 4, bytes, 0, -1],
       ["write", 4, bytes, 0],
+      ["sendUrgent", 4, 256],
+      ["receiveUrgent"],
     ];
     for (const [name, ...args] of wrong) assert.equal(addon[name]!(...args), refused, `${name} ${String(args)}`);
   });

@@ -69,6 +69,16 @@ std::vector<Program> Seeds() {
     Wait(program, 1, 4, 1, 0);
     seeds.push_back(program);
   }
+  // Where there is no room, or not enough.
+  for (uint32_t answer : {4084u, 4088u, 4092u, 4096u, 65u, 0xfffffffcu}) {
+    Program program = Start();
+    Change(program, 0, 0, EPOLLIN);
+    Control(program, 1).Allocate(Allocator::kAnswers, answer);
+    Control(program, 1);
+    Wait(program, 0, 4, 1, 0);
+    Wait(program, 1, 4, 1, 0);
+    seeds.push_back(program);
+  }
   // No epoll_pwait2(2) here, and EINTR there.
   for (uint8_t number : {0, 3, 5}) {
     Program program = Start();

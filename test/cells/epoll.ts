@@ -1,0 +1,611 @@
+/**
+ * Every way in which a public operation comes to make a call of `wit/epoll.wit` that can fail, and what must be true when
+ * it does. The errors come from the list of the manual; this says nothing of which there are.
+ */
+import assert from "node:assert/strict";
+import { Interest, Poller, type Change } from "lio-poller";
+import { takeAllMemory } from "../support/exhaustion.js";
+import type { Answer, Stage, Told } from "./stage.js";
+
+const { READABLE, WRITABLE } = Interest;
+
+export interface Situation {
+  /** The public operation. */
+  readonly operation: string;
+  /** What leads it to the call. */
+  readonly when: string;
+  /** The call, and the kind of change in it that is refused. */
+  readonly call: string;
+  readonly change?: string;
+  /** Which of the stage's descriptors the change is about: the first, unless told. */
+  readonly place?: number;
+  prepare(stage: Stage): void;
+  act(stage: Stage): Answer;
+  /** The right answer when the kernel says so. */
+  right(error: string): Answer;
+  /** Asserts what is true then. Nothing goes wrong any more. */
+  after(stage: Stage, error: string): void;
+}
+
+/** That the registered file is not there, says the kernel. */
+function isGone(error: string): boolean {
+  return error === "EBADF" || error === "ENOENT";
+}
+
+/** The same, of a deletion: the number may be another file's. */
+function isEnded(error: string): boolean {
+  return isGone(error) || error === "EPERM";
+}
+
+const itself = (error: string): Answer => error;
+const fine = (): Answer => "ok";
+
+// ---- Adding, modifying, deleting -------------------------------------------------------------------------------------
+
+/** Nothing is registered; adding works. */
+function assertAddable(stage: Stage): void {
+  const { poller, fd } = stage;
+  for (let round = 0; round < 4; round++) assert.deepEqual(stage.poll(), [], `round ${round}`);
+  assert.equal(
+    stage.answerOf(() => poller.delete(fd)),
+    "ENOENT",
+  );
+  poller.add(fd, 8, READABLE);
+  assert.deepEqual(stage.poll(), [[8, undefined]]);
+}
+
+const adding = {
+  operation: "add",
+  act: (stage: Stage) => stage.answerOf(() => stage.poller.add(stage.fd, 7, READABLE)),
+  after: assertAddable,
+};
+
+const changing: readonly Situation[] = [
+  {
+    ...adding,
+    when: "always",
+    call: "control",
+    change: "add",
+    prepare: (stage) => void (stage.fds = [stage.ready()]),
+    right: itself,
+  },
+  {
+    ...adding,
+    when: "the kernel has a remainder of a closed descriptor",
+    call: "control",
+    change: "modify",
+    prepare(stage) {
+      const { io, poller } = stage;
+      const fd = stage.ready();
+      const other = io.dup(fd);
+      poller.add(fd, 7, READABLE);
+      io.close(fd);
+      poller.delete(fd);
+      io.dup(other, fd);
+      stage.fds = [fd];
+    },
+    // An add does not answer that nothing is registered.
+    right: (error) => (error === "ENOENT" ? "EEXIST" : error),
+  },
+  {
+    ...adding,
+    when: "there is no memory to register it, so that it is taken back",
+    call: "control",
+    change: "delete",
+    prepare(stage) {
+      stage.fds = [stage.io.dup(stage.ready(), 100_000)];
+      takeAllMemory(stage.poller);
+    },
+    right: () => "ENOMEM",
+    after(stage) {
+      // What the kernel kept reports, and is not told; in the end the kernel object is replaced.
+      for (let round = 0; round < 4; round++) assert.deepEqual(stage.poll(), []);
+      assert.equal(stage.poller.stats().registrations, 1);
+      assert.equal(stage.poller.stats().rebuilds, 1);
+    },
+  },
+  {
+    operation: "modify",
+    when: "the interest changes",
+    call: "control",
+    change: "modify",
+    prepare: (stage) => stage.register("level"),
+    act: (stage) => stage.answerOf(() => stage.poller.modify(stage.fd, 8, WRITABLE)),
+    right: itself,
+    after(stage) {
+      assert.deepEqual(stage.poll(), [[7, undefined]], "key and interest are as before");
+      stage.poller.modify(stage.fd, 8, WRITABLE);
+      assert.deepEqual(stage.poll(), [[8, undefined]]);
+    },
+  },
+  {
+    operation: "modify",
+    when: "the mode tells anew each time",
+    call: "control",
+    change: "modify",
+    prepare(stage) {
+      stage.register("edge");
+      assert.deepEqual(stage.poll(), [[7, undefined]]);
+    },
+    act: (stage) => stage.answerOf(() => stage.poller.modify(stage.fd, 8, READABLE)),
+    right: itself,
+    after(stage) {
+      assert.deepEqual(stage.poll(), [], "the edge was told");
+      stage.io.write(stage.fd, new Uint8Array(8).fill(1));
+      assert.deepEqual(stage.poll(), [[7, undefined]], "the next one bears the key as before");
+      stage.poller.modify(stage.fd, 8, READABLE);
+      assert.deepEqual(stage.poll(), [[8, undefined]]);
+    },
+  },
+  {
+    operation: "delete",
+    when: "always",
+    call: "control",
+    change: "delete",
+    prepare: (stage) => stage.register("level"),
+    act: (stage) => stage.answerOf(() => stage.poller.delete(stage.fd)),
+    right: (error) => (isEnded(error) ? "ok" : error),
+    after(stage, error) {
+      if (isEnded(error)) return assertAddable(stage);
+      assert.deepEqual(stage.poll(), [[7, undefined]], "registered as before");
+      stage.poller.delete(stage.fd);
+      assertAddable(stage);
+    },
+  },
+];
+
+// ---- Batches ---------------------------------------------------------------------------------------------------------
+
+function applied(stage: Stage, changes: readonly Change[]): Answer {
+  return stage.poller
+    .apply(changes)
+    .map((error) => error?.code ?? "ok")
+    .join();
+}
+
+const PLACES = [0, 1, 2, 3, 4];
+
+/** The keys of a batch of five, but for the one of a place. */
+function keysBut(place: number, first: number): Told[] {
+  return PLACES.filter((other) => other !== place).map((other) => [first + other, undefined]);
+}
+
+/** The answers of a batch of five, one of which is this. */
+function oneOf(place: number, answer: Answer): Answer {
+  return PLACES.map((other) => (other === place ? answer : "ok")).join();
+}
+
+const batches: readonly Situation[] = PLACES.flatMap((place): Situation[] => [
+  {
+    operation: "apply",
+    when: `it adds five, at place ${place}`,
+    call: "control",
+    change: "add",
+    place,
+    prepare: (stage) => void (stage.fds = PLACES.map(() => stage.ready())),
+    act: (stage) =>
+      applied(
+        stage,
+        stage.fds.map((fd, index) => ({ op: "add", fd, key: 7 + index, interest: READABLE })),
+      ),
+    right: (error) => oneOf(place, error),
+    after(stage) {
+      assert.deepEqual(stage.poll(), keysBut(place, 7));
+      stage.poller.add(stage.fds[place] as number, 7 + place, READABLE);
+      assert.deepEqual(stage.poll(), [[7 + place, undefined]]);
+    },
+  },
+  {
+    operation: "apply",
+    when: `it modifies five, at place ${place}`,
+    call: "control",
+    change: "modify",
+    place,
+    prepare: (stage) => stage.register("level", 5),
+    act: (stage) =>
+      applied(
+        stage,
+        stage.fds.map((fd, index) => ({ op: "modify", fd, key: 27 + index, interest: WRITABLE })),
+      ),
+    right: (error) => oneOf(place, error),
+    after(stage) {
+      assert.deepEqual(stage.poll(), [[7 + place, undefined], ...keysBut(place, 27)]);
+    },
+  },
+  {
+    operation: "apply",
+    when: `it deletes five, at place ${place}`,
+    call: "control",
+    change: "delete",
+    place,
+    prepare: (stage) => stage.register("level", 5),
+    act: (stage) =>
+      applied(
+        stage,
+        stage.fds.map((fd) => ({ op: "delete", fd })),
+      ),
+    right: (error) => oneOf(place, isEnded(error) ? "ok" : error),
+    after(stage, error) {
+      const left: Told[] = isEnded(error) ? [] : [[7 + place, undefined]];
+      for (let round = 0; round < 4; round++) assert.deepEqual(stage.poll(), left, `round ${round}`);
+      assert.equal(stage.poller.stats().registrations, 1 + left.length);
+    },
+  },
+]);
+
+const joinedChanges: readonly Situation[] = [
+  {
+    operation: "apply",
+    when: "a modify follows its add",
+    call: "control",
+    change: "add",
+    prepare: (stage) => void (stage.fds = [stage.ready()]),
+    act: (stage) =>
+      applied(stage, [
+        { op: "add", fd: stage.fd, key: 7, interest: READABLE },
+        { op: "modify", fd: stage.fd, key: 8, interest: READABLE },
+      ]),
+    right: (error) => `${error},ENOENT`,
+    after: assertAddable,
+  },
+  {
+    operation: "apply",
+    when: "a modify follows a modify",
+    call: "control",
+    change: "modify",
+    prepare: (stage) => stage.register("level"),
+    act: (stage) =>
+      applied(stage, [
+        { op: "modify", fd: stage.fd, key: 8, interest: WRITABLE },
+        { op: "modify", fd: stage.fd, key: 9, interest: READABLE | WRITABLE },
+      ]),
+    right: (error) => `${error},${error}`,
+    after: (stage) => assert.deepEqual(stage.poll(), [[7, undefined]], "as before"),
+  },
+  {
+    operation: "apply",
+    when: "a delete follows a modify",
+    call: "control",
+    change: "delete",
+    prepare: (stage) => stage.register("level"),
+    act: (stage) =>
+      applied(stage, [
+        { op: "modify", fd: stage.fd, key: 8, interest: WRITABLE },
+        { op: "delete", fd: stage.fd },
+      ]),
+    right: (error) => `${error},${isEnded(error) ? "ok" : error}`,
+    after(stage, error) {
+      if (isEnded(error)) assertAddable(stage);
+      else assert.deepEqual(stage.poll(), [[7, undefined]], "as before");
+    },
+  },
+  {
+    operation: "apply",
+    when: "an add meets a remainder of a closed descriptor",
+    call: "control",
+    change: "modify",
+    prepare(stage) {
+      changing[1]?.prepare(stage);
+    },
+    act: (stage) => applied(stage, [{ op: "add", fd: stage.fd, key: 7, interest: READABLE }]),
+    right: (error) => (error === "ENOENT" ? "EEXIST" : error),
+    after: assertAddable,
+  },
+  {
+    operation: "apply",
+    when: "there is no memory to register what it adds, so that it is taken back",
+    call: "control",
+    change: "delete",
+    prepare(stage) {
+      stage.fds = [stage.io.dup(stage.ready(), 100_000)];
+      takeAllMemory(stage.poller);
+    },
+    act: (stage) => applied(stage, [{ op: "add", fd: stage.fd, key: 7, interest: READABLE }]),
+    right: () => "ENOMEM",
+    after(stage) {
+      for (let round = 0; round < 4; round++) assert.deepEqual(stage.poll(), []);
+      assert.equal(stage.poller.stats().registrations, 1);
+    },
+  },
+];
+
+// ---- Notifying, and the rest -----------------------------------------------------------------------------------------
+
+/** Notifying works, and one wait hears of it. */
+function assertNotifiable(stage: Stage): void {
+  const { poller, kernel } = stage;
+  assert.deepEqual(stage.poll(), []);
+  assert.deepEqual([kernel.instances, kernel.notifiers], [1, 0], "nothing is kept of what failed");
+  stage.quieten();
+  poller.notify();
+  const before = kernel.clock.now();
+  assert.equal(poller.wait(stage.events, { timeout: 1000 }), 0);
+  assert.equal(kernel.clock.now(), before, "notified");
+  assert.equal(poller.wait(stage.events, { timeout: 1000 }), 0);
+  assert.equal(kernel.clock.now() - before, 1_000_000_000n, "once");
+}
+
+const others: readonly Situation[] = [
+  ...["createNotifier", "attachNotifier"].flatMap((call): Situation[] => [
+    {
+      operation: "notify",
+      when: "for the first time",
+      call,
+      prepare: () => undefined,
+      act: (stage) => stage.answerOf(() => stage.poller.notify()),
+      right: itself,
+      after: assertNotifiable,
+    },
+    {
+      operation: "notifier",
+      when: "for the first time",
+      call,
+      prepare: () => undefined,
+      act: (stage) => stage.answerOf(() => stage.poller.notifier()),
+      right: itself,
+      after: assertNotifiable,
+    },
+  ]),
+  {
+    operation: "new Poller",
+    when: "always",
+    call: "create",
+    prepare: () => undefined,
+    act: (stage) => stage.answerOf(() => new Poller({ kernel: stage.faulty }).close()),
+    right: itself,
+    after(stage) {
+      assert.equal(stage.kernel.instances, 1);
+      const bytes = stage.bytes;
+      new Poller({ kernel: stage.faulty }).close();
+      assert.equal(stage.bytes, bytes);
+    },
+  },
+  {
+    operation: "fd",
+    when: "always",
+    call: "descriptor",
+    prepare: () => undefined,
+    act: (stage) => stage.answerOf(() => stage.poller.fd),
+    right: itself,
+    after: (stage) => assert.ok(stage.poller.fd > 2),
+  },
+];
+
+// ---- Waiting ---------------------------------------------------------------------------------------------------------
+
+const poll = (stage: Stage): Answer => stage.answerOf(() => stage.poller.wait(stage.events, { timeout: 0 }));
+
+/** A one-shot registration that was told, silenced and modified: the next wait has to arm it in the kernel. */
+function armWithNextWait(stage: Stage): void {
+  for (let left = stage.fds.length; left > 0; left -= stage.poll().length);
+  // One wait meets it, the next one silences it.
+  for (let round = 0; round < 3; round++) assert.deepEqual(stage.poll(), []);
+  stage.fds.forEach((fd, index) => stage.poller.modify(fd, 7 + index, READABLE));
+}
+
+/** Its user was told why it could not be armed, and can arm it again. */
+function assertToldOnce(stage: Stage): void {
+  assert.deepEqual(stage.poll(), []);
+  stage.poller.modify(stage.fd, 8, READABLE);
+  assert.deepEqual(stage.poll(), [[8, undefined]]);
+}
+
+/** A descriptor that was closed and deleted goes on reporting: the next wait replaces the kernel object. */
+function replaceWithNextWait(stage: Stage): void {
+  const { io, poller } = stage;
+  const fd = stage.ready();
+  io.dup(fd);
+  poller.add(fd, 98, READABLE, { mode: "level" });
+  io.close(fd);
+  poller.delete(fd);
+  stage.poll();
+  stage.poll();
+  assert.equal(poller.stats().rebuilds, 0);
+}
+
+/** The kernel said that it is gone, or would not have it: there is nothing to modify, and adding works. */
+function assertNotThere(stage: Stage): void {
+  assert.deepEqual(stage.poll(), []);
+  assert.equal(
+    stage.answerOf(() => stage.poller.modify(stage.fd, 8, READABLE)),
+    "ENOENT",
+  );
+  stage.poller.add(stage.fd, 8, READABLE);
+  assert.deepEqual(stage.poll(), [[8, undefined]]);
+}
+
+const silencing = {
+  operation: "wait",
+  change: "modify",
+  prepare(stage: Stage): void {
+    stage.register("oneshot");
+    assert.deepEqual(stage.poll(), [[7, undefined]]);
+    stage.quieten();
+  },
+  right: fine,
+  after(stage: Stage, error: string): void {
+    assert.deepEqual([stage.events.length, stage.poller.stats().rebuilds], [0, 1]);
+    if (isGone(error)) return assertNotThere(stage);
+    assert.deepEqual(stage.poll(), []);
+    stage.poller.modify(stage.fd, 8, READABLE);
+    assert.deepEqual(stage.poll(), [[8, undefined]]);
+  },
+};
+
+const waiting: readonly Situation[] = [
+  {
+    operation: "wait",
+    when: "it does not block",
+    call: "wait",
+    prepare: (stage) => stage.register("oneshot"),
+    act: poll,
+    right: (error) => (error === "EINTR" ? "ok" : error),
+    after(stage, error) {
+      // Interrupted, a wait that does not block is over: nothing was told, and nothing is lost.
+      if (error !== "EINTR") assert.equal(stage.events.length, 0);
+      assert.deepEqual(stage.poll(), [[7, undefined]]);
+    },
+  },
+  {
+    operation: "wait",
+    when: "it blocks",
+    call: "wait",
+    prepare(stage) {
+      stage.fds = [stage.io.eventfd(0)];
+      stage.poller.add(stage.fd, 7, READABLE);
+      stage.quieten();
+      stage.kernel.clock.after(5, () => stage.io.write(stage.fd, new Uint8Array(8).fill(1)));
+    },
+    act: (stage) => stage.answerOf(() => stage.poller.wait(stage.events)),
+    right: (error) => (error === "EINTR" ? "ok" : error),
+    after(stage, error) {
+      if (error === "EINTR") return assert.deepEqual(stage.toldNow(), [[7, undefined]]);
+      assert.equal(stage.events.length, 0);
+      stage.poller.wait(stage.events);
+      assert.deepEqual(stage.toldNow(), [[7, undefined]]);
+    },
+  },
+  ...[0, 1, 2].map((place): Situation => ({
+    operation: "wait",
+    when: `it arms three again, at place ${place}`,
+    call: "wait",
+    change: "modify",
+    place,
+    prepare(stage) {
+      stage.register("oneshot", 3);
+      armWithNextWait(stage);
+    },
+    act: poll,
+    right: fine,
+    after(stage, error) {
+      const told = PLACES.slice(0, 3).map((index): Told => [7 + index, index === place ? error : undefined]);
+      assert.deepEqual(stage.toldNow(), told);
+      assert.deepEqual(stage.poll(), []);
+      stage.poller.modify(stage.fds[place] as number, 17, READABLE);
+      assert.deepEqual(stage.poll(), [[17, undefined]]);
+    },
+  })),
+  {
+    operation: "wait",
+    when: "it arms more again than one call takes",
+    call: "control",
+    change: "modify",
+    prepare(stage) {
+      stage.register("oneshot", 1100);
+      armWithNextWait(stage);
+    },
+    act: poll,
+    right: fine,
+    after(stage, error) {
+      const told = stage.toldNow();
+      assert.deepEqual(
+        told.filter(([, code]) => code !== undefined),
+        [[7, error]],
+      );
+      // One kernel wait brings 1,024 at most.
+      assert.equal(told.length + stage.poll().length, 1100);
+      assertToldOnce(stage);
+    },
+  },
+  {
+    operation: "wait",
+    when: "it arms again, and timers take all the room",
+    call: "control",
+    change: "modify",
+    prepare(stage) {
+      stage.register("oneshot");
+      armWithNextWait(stage);
+      // Timers have it first in turn.
+      if (stage.poller.stats().waits % 2 !== 0) {
+        stage.poll();
+        armWithNextWait(stage);
+      }
+      stage.poller.addTimer(1, 0);
+    },
+    act(stage) {
+      const events = stage.single;
+      const answer = stage.answerOf(() => stage.poller.wait(events, { timeout: 0 }));
+      assert.deepEqual(
+        events.toArray().map(({ timer }) => timer),
+        [true],
+      );
+      return answer;
+    },
+    right: fine,
+    after(stage, error) {
+      stage.poller.deleteTimer(1);
+      assert.deepEqual(stage.poll(), [[7, error]], "the next wait tells");
+      assertToldOnce(stage);
+    },
+  },
+  {
+    ...silencing,
+    when: "it silences what was not armed again, and goes on",
+    call: "wait",
+    act: (stage) => stage.answerOf(() => stage.poller.wait(stage.events, { timeout: 5 })),
+  },
+  {
+    ...silencing,
+    when: "it silences what was not armed again, at its end",
+    call: "control",
+    act: poll,
+  },
+  ...["create", "attachNotifier"].map((call): Situation => ({
+    operation: "wait",
+    when: "it replaces the kernel object",
+    call,
+    prepare(stage) {
+      stage.poller.notify();
+      stage.register("level");
+      stage.poll();
+      replaceWithNextWait(stage);
+    },
+    act: poll,
+    right: itself,
+    after(stage) {
+      assert.deepEqual([stage.kernel.instances, stage.kernel.notifiers, stage.events.length], [1, 1, 0]);
+      assert.equal(stage.poller.stats().rebuilds, 0);
+      assert.deepEqual(stage.poll(), [[7, undefined]]);
+      assert.equal(stage.poller.stats().rebuilds, 1);
+    },
+  })),
+  ...["delete", "add"].flatMap((change): Situation[] => [
+    {
+      operation: "wait",
+      when: `it replaces the kernel object, and moves what is armed: ${change}`,
+      call: "control",
+      change,
+      prepare(stage) {
+        stage.register("level");
+        replaceWithNextWait(stage);
+      },
+      act: poll,
+      right: fine,
+      after(stage, error) {
+        // Of a file that is gone there is nothing to tell.
+        const isSilent = change === "delete" && isEnded(error);
+        assert.deepEqual(stage.toldNow(), isSilent ? [] : [[7, error]]);
+        assertNotThere(stage);
+      },
+    },
+    {
+      operation: "wait",
+      when: `it replaces the kernel object, and moves what is silent: ${change}`,
+      call: "control",
+      change,
+      prepare(stage) {
+        stage.register("oneshot");
+        stage.poll();
+        replaceWithNextWait(stage);
+      },
+      act: poll,
+      right: fine,
+      after(stage) {
+        assert.deepEqual(stage.toldNow(), []);
+        assertNotThere(stage);
+      },
+    },
+  ]),
+];
+
+export const epollSituations: readonly Situation[] = [...changing, ...batches, ...joinedChanges, ...others, ...waiting];
