@@ -76,7 +76,7 @@ void Write(uint8_t* at, const T& value) {
 
 /// Room for a list in the component, or null if it is empty, or if the component's allocator or what it answered was no
 /// good.
-uint8_t* MakeRoom(napi_env env, const Guest& guest, uint32_t count, size_t size, List& list);
+uint8_t* MakeRoom(napi_env env, const Guest& guest, Memory& memory, uint32_t count, size_t size, List& list);
 
 /// The changes of a batch that failed. Takes memory only if there are any.
 class Failures {
@@ -87,7 +87,7 @@ class Failures {
   uint32_t Count() const { return count_; }
 
   /// Gives them to the component as a list; false if it had no room for them.
-  bool Write(napi_env env, const Guest& guest, List& list) const;
+  bool Write(napi_env env, const Guest& guest, Memory& memory, List& list) const;
 
  private:
   std::unique_ptr<Failure[]> items_;

@@ -1,8 +1,16 @@
 /** The platform's own kernel, through the native addon. */
 import { components } from "./components.js";
-import { pollerError } from "./errors.js";
-import { cabiLower, type ImportedFunction, type Kernel, type KernelName, type OpenKernel } from "./kernel.js";
+import { pollerError, systemError } from "./errors.js";
+import {
+  cabiLower,
+  type Delivery,
+  type ImportedFunction,
+  type Kernel,
+  type KernelName,
+  type OpenKernel,
+} from "./kernel.js";
 import { native, type NativeKernel } from "./native.js";
+import { loopWatchesDescriptors } from "./runtime.js";
 
 class PlatformKernel implements Kernel {
   constructor(
@@ -15,9 +23,16 @@ class PlatformKernel implements Kernel {
     const functions = kernel.functions.map((name) => [name, imported(kernel, name)] as const);
     return {
       imports: { [this.name]: Object.fromEntries(functions), clock: { now: monotonic } },
+      deliver: (descriptor, wake) => delivered(kernel, descriptor, wake),
       close: () => kernel.close(),
     };
   }
+}
+
+function delivered(kernel: NativeKernel, descriptor: number, wake: () => void): Delivery {
+  const delivery = kernel.deliver?.(descriptor, wake) ?? native.deliver(descriptor, wake, loopWatchesDescriptors);
+  if (typeof delivery === "number") throw systemError(-delivery, "attach");
+  return delivery;
 }
 
 /** A function of the addon, which the component calls without anything between. */

@@ -181,6 +181,7 @@ export const BATCH: u32 = 1024;
 
 const CHANGE_BYTES: u32 = 20;
 const ITEM_BYTES: u32 = 12;
+export const LANDING_BYTES: u32 = 1024 * 12;
 
 const OPERATION_ADD: u32 = 0;
 const OPERATION_MODIFY: u32 = 1;
@@ -188,7 +189,7 @@ const OPERATION_DELETE: u32 = 2;
 
 const changes = memory.data(1024 * 20, 8);
 // Where the lists land that a call returns: events or failures, 12 bytes each. One call at a time needs only one place.
-const landing = memory.data(1024 * 12, 8);
+export const landing = memory.data(1024 * 12, 8);
 const verdicts = memory.data(1024 * 4, 8);
 const result = memory.data(16, 8);
 
@@ -199,7 +200,7 @@ let calling: bool = false;
 export function landingFor(size: u32): usize {
   if (!calling) return 0;
   // More than was asked for. The host's fault, and memory must not grow while a wait runs.
-  if (size > BATCH * ITEM_BYTES) unreachable();
+  if (size > LANDING_BYTES) unreachable();
   return landing;
 }
 

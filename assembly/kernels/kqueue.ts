@@ -204,17 +204,17 @@ const STEP_BYTES: u32 = 12;
 const FAILURE_BYTES: u32 = 12;
 const EVENT_BYTES: u32 = 32;
 const ITEM_BYTES: u32 = 24;
-/** Steps that one change takes at most: to replace the knotes of all filters. */
-const STEPS: u32 = 1024 * 6;
 /** Steps that go along with a wait, at most. */
 const STEPS_WITH_WAIT: u32 = 512;
 const MOST_EVENTS: u32 = 2048;
 
+// A change takes six steps at most: to replace the knotes of all filters.
 const steps = memory.data(1024 * 6 * 12, 8);
 /** The errors of the steps that were sent last. */
 const stepErrors = memory.data(1024 * 6 * 4, 8);
 // Where the lists land that a call returns: events or failures. One call at a time needs only one place.
-const landing = memory.data(1024 * 6 * 12, 8);
+export const landing = memory.data(1024 * 6 * 12, 8);
+export const LANDING_BYTES: u32 = 1024 * 6 * 12;
 const items = memory.data(2048 * 24, 8);
 const result = memory.data(16, 8);
 
@@ -224,7 +224,7 @@ let calling: bool = false;
 export function landingFor(size: u32): usize {
   if (!calling) return 0;
   // More than was asked for. The host's fault, and memory must not grow while a wait runs.
-  if (size > STEPS * FAILURE_BYTES) unreachable();
+  if (size > LANDING_BYTES) unreachable();
   return landing;
 }
 
