@@ -64,7 +64,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
     const isFull = kernel.isFull;
     report(poller, buffer);
     if (poller.timers.armed > 0 && !hasExpired) hasExpired = expire(poller, buffer, now());
-    if (buffer.count > 0) return concluded(poller, buffer, OK);
+    if (buffer.count > 0 && !isBehind) return concluded(poller, buffer, OK);
     // The notification may have taken the only room.
     if (poller.woken && !isFull && !poller.unruly) return concluded(poller, buffer, OK);
     if (isTimed) remaining = until(deadline, now());
@@ -118,6 +118,11 @@ function flush(poller: Poller, buffer: EventBuffer): void {
     const fd = poller.firstQueued;
     entry = poller.dequeue();
     if (!(entry.state & REGISTERED)) continue;
+    if (kernel.COMPLETES && entry.firedAt == <u32>poller.waits) {
+      // It has had its event of this wait.
+      poller.enqueue(fd, entry);
+      continue;
+    }
     if (entry.error != OK) reportRefusal(poller, buffer, fd, entry);
     else stageDifference(poller, fd, entry);
   } while (entry != last);
@@ -203,6 +208,7 @@ function report(poller: Poller, buffer: EventBuffer): void {
   const wait = <u32>poller.waits;
   const end = kernel.readyList + <usize>kernel.ready * kernel.READY_STEP;
   let at = buffer.end;
+  isBehind = false;
   for (let event = kernel.readyList; event != end; event += kernel.READY_STEP) {
     const fd = kernel.readyFd(event);
     const entry = poller.find(fd);
@@ -219,7 +225,7 @@ function report(poller: Poller, buffer: EventBuffer): void {
       at = closed(poller, entry, applied, at);
       continue;
     }
-    if (kernel.COMPLETES) poller.enqueue(fd, entry);
+    if (kernel.COMPLETES) ended(poller, fd, entry, applied);
     const flags = entry.flags;
     if (flags & FIRED_FLAG) {
       if (kernel.isNoisy(left)) poller.enqueue(fd, entry);
@@ -228,7 +234,11 @@ function report(poller: Poller, buffer: EventBuffer): void {
     const interest = flags & INTEREST_FLAGS;
     if (interest == 0) continue;
     const readiness = kernel.readinessOf(kernel.readyMask(event), interest);
-    if (kernel.COMPLETES && readiness == 0) continue;
+    if (kernel.COMPLETES) {
+      // What came of a request for something else is asked anew, but for an error, which may be told once only.
+      if (readiness == 0 || (applied == kernel.CANCELLED && kernel.readyError(event) == OK)) continue;
+      entry.firedAt = wait;
+    }
     const told = at;
     at = writeEvent(at, entry.key, readiness, kernel.readyAmount(event));
     if (kernel.readyError(event) != OK) storeEventError(told, kernel.readyError(event));
@@ -242,10 +252,20 @@ function report(poller: Poller, buffer: EventBuffer): void {
   buffer.end = at;
 }
 
-/** A request has come to an end that outlived its registration: now another of its place can be armed. */
+/** Whether registrations are armed now that had to be before the last wait: another request had to end first. */
+let isBehind: bool = false;
+
+/** A request has come to an end: its registration is armed anew before the next wait. */
+function ended(poller: Poller, fd: i32, entry: Registration, applied: u32): void {
+  poller.enqueue(fd, entry);
+  if (applied == kernel.CANCELLED && !(entry.state & FIRED) && entry.interest != 0) isBehind = true;
+}
+
+/** The same of a request that outlived its registration: now another of its place can be armed. */
 function outlived(poller: Poller, fd: i32, entry: Registration): void {
+  const applied = entry.applied;
   entry.applied = kernel.IDLE;
-  if (entry.state & REGISTERED) poller.enqueue(fd, entry);
+  if (entry.state & REGISTERED) ended(poller, fd, entry, applied);
   else vacate(poller, fd, entry);
 }
 

@@ -21,9 +21,9 @@ class Memory {
   Memory(uint8_t* data, size_t length) : data_(data), length_(length) {}
 
   /// The bytes from `pointer` on, if `count` elements of `size` bytes are inside and aligned; else throws, and is null.
-  uint8_t* At(napi_env env, uint32_t pointer, uint32_t count, size_t size) const {
-    // Of all types that cross, none that starts a list or an area is aligned to more than 4.
-    if (pointer % 4 == 0 && pointer <= length_ && count <= (length_ - pointer) / size) return data_ + pointer;
+  /// Nearly all types that cross are aligned to 4 at most.
+  uint8_t* At(napi_env env, uint32_t pointer, uint32_t count, size_t size, uint32_t alignment = 4) const {
+    if (pointer % alignment == 0 && pointer <= length_ && count <= (length_ - pointer) / size) return data_ + pointer;
     napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "the component gave a pointer that is outside its memory");
     return nullptr;
   }
