@@ -266,7 +266,6 @@ declare function importCloseNotifier(notifier: u32): void;
 export const BATCH: u32 = 1024;
 
 const CHANGE_BYTES: u32 = 32;
-const COMPLETION_BYTES: u32 = 24;
 const FAILURE_BYTES: u32 = 12;
 
 const OPERATION_ADD: u32 = 0;
@@ -275,8 +274,9 @@ const OPERATION_CANCEL: u32 = 2;
 const OPERATION_REMOVE: u32 = 3;
 
 const changes = memory.data(1024 * 32, 8);
-// Where the lists land that a call returns: completions or failures. One call at a time needs only one place.
-const landing = memory.data(1024 * 24, 8);
+/** Where the lists land that a call returns: completions or failures. One call at a time needs only one place. */
+export const landing = memory.data(1024 * 24, 8);
+export const LANDING_BYTES: u32 = 1024 * 24;
 const verdicts = memory.data(1024 * 4, 8);
 const result = memory.data(16, 8);
 
@@ -287,7 +287,7 @@ let calling: bool = false;
 export function landingFor(size: u32): usize {
   if (!calling) return 0;
   // More than was asked for. The host's fault, and memory must not grow while a wait runs.
-  if (size > BATCH * COMPLETION_BYTES) unreachable();
+  if (size > LANDING_BYTES) unreachable();
   return landing;
 }
 

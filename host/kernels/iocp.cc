@@ -191,8 +191,8 @@ napi_value ControlFunction(napi_env env, napi_callback_info info) {
 
   List list{0, 0};
   if (failures.Count() > 0) {
-    if (!failures.Write(env, binding.guest, list)) return nullptr;
-    area = binding.guest.Look(env).At(env, arguments.U32(3), 1, sizeof list);
+    if (!failures.Write(env, binding.guest, memory, list)) return nullptr;
+    area = memory.At(env, arguments.U32(3), 1, sizeof list);
   }
   if (area != nullptr) Write(area, list);
   return nullptr;
@@ -206,8 +206,9 @@ DWORD Milliseconds(const uint64_t* nanoseconds) {
 }
 
 /// Gives completions to the component; false if it had no room for them.
-bool WriteCompletions(napi_env env, const Guest& guest, const Completion* completions, int count, List& list) {
-  uint8_t* room = MakeRoom(env, guest, count, sizeof(LoweredCompletion), list);
+bool WriteCompletions(napi_env env, const Guest& guest, Memory& memory, const Completion* completions, int count,
+                      List& list) {
+  uint8_t* room = MakeRoom(env, guest, memory, count, sizeof(LoweredCompletion), list);
   if (room == nullptr) return count == 0;
   for (int i = 0; i < count; i++) {
     const Completion& completion = completions[i];
@@ -235,7 +236,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
   if (failures.Count() > 0) {
     result.tag = kError;
     result.error.tag = kChangesRefused;
-    if (!failures.Write(env, binding.guest, result.error.changes)) return nullptr;
+    if (!failures.Write(env, binding.guest, memory, result.error.changes)) return nullptr;
   } else {
     Completion completions[kMaxCompletions];
     uint64_t nanoseconds = arguments.U64(5);
@@ -246,12 +247,12 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
       result.tag = kError;
       result.error.tag = kKernelRefused;
       result.error.kernel = ErrorCodeOf(-count);
-    } else if (!WriteCompletions(env, binding.guest, completions, count, result.events)) {
+    } else if (!WriteCompletions(env, binding.guest, memory, completions, count, result.events)) {
       return nullptr;
     }
   }
 
-  uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(6), 1, sizeof result);
+  uint8_t* area = memory.At(env, arguments.U32(6), 1, sizeof result);
   if (area != nullptr) Write(area, result);
   return nullptr;
 }
