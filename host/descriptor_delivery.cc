@@ -219,4 +219,19 @@ Napi::Value DeliverDescriptor(const Napi::CallbackInfo& info) {
 
 }  // namespace lio
 
+#else
+
+#include <cerrno>
+
+#include "addon.h"
+
+namespace lio {
+
+/// Windows has no descriptors to poll: its kernels bring waiters of their own.
+Napi::Value DeliverDescriptor(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), -ENOTSUP);
+}
+
+}  // namespace lio
+
 #endif
