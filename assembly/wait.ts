@@ -199,12 +199,13 @@ function report(poller: Poller, buffer: EventBuffer): void {
     }
     if (kernel.COMPLETES) poller.enqueue(fd, entry);
     const flags = entry.flags;
-    if (flags & FIRED_FLAG) {
+    const interest = flags & INTEREST_FLAGS;
+    if (flags & FIRED_FLAG || interest == 0) {
       if (kernel.isNoisy(left)) poller.enqueue(fd, entry);
+      // Nothing is left in the kernel to report it, if the kernel has told the truth.
+      else if (!kernel.COMPLETES && left == applied) stray(poller);
       continue;
     }
-    const interest = flags & INTEREST_FLAGS;
-    if (interest == 0) continue;
     if (kernel.MAY_EXCEED && at == limit) {
       // Looked at again before the next wait, which arms what has spent itself on this.
       entry.applied = kernel.unread(left, kernel.readyMask(event));
