@@ -227,12 +227,13 @@ function report(poller: Poller, buffer: EventBuffer): void {
     }
     if (kernel.COMPLETES) ended(poller, fd, entry, applied);
     const flags = entry.flags;
-    if (flags & FIRED_FLAG) {
+    const interest = flags & INTEREST_FLAGS;
+    if (flags & FIRED_FLAG || interest == 0) {
       if (kernel.isNoisy(left)) poller.enqueue(fd, entry);
+      // Nothing is left in the kernel to report it, if the kernel has told the truth.
+      else if (!kernel.COMPLETES && left == applied) stray(poller);
       continue;
     }
-    const interest = flags & INTEREST_FLAGS;
-    if (interest == 0) continue;
     const readiness = kernel.readinessOf(kernel.readyMask(event), interest);
     if (kernel.COMPLETES) {
       // What came of a request for something else is asked anew, but for an error, which may be told once only.
