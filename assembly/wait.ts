@@ -14,6 +14,7 @@ import { FIRED, FIRED_FLAG, INTEREST_FLAGS, MODE_FLAGS, REGISTERED, Registration
 import { firedKey, saturated } from "./timers";
 
 const MODE_ONESHOT: u32 = 0;
+const MODE_LEVEL: u32 = 1;
 const MODE_EDGE_ONESHOT: u32 = 3;
 
 /** Waits, for ever unless there is a timeout. Answers an error; else the buffer tells the events. */
@@ -160,11 +161,12 @@ function noteRefusals(poller: Poller, count: u32): void {
 function noteRefusal(poller: Poller, index: u32, error: u32): void {
   const fd = kernel.stagedFd(index);
   const entry = poller.find(fd)!;
+  // What is armed anew by itself is dropped in silence when it is closed.
+  if (kernel.COMPLETES && (entry.state & FIRED || (entry.mode == MODE_LEVEL && isGone(error)))) {
+    entry.applied = kernel.heldAfterRefusal(index, error);
+    return;
+  }
   if (entry.state & FIRED) {
-    if (kernel.COMPLETES) {
-      entry.applied = kernel.heldAfterRefusal(index, error);
-      return;
-    }
     entry.applied = isGone(error) ? kernel.ABSENT : kernel.armed(entry.interest, entry.mode, false);
     if (!kernel.CLOSING_ENDS || !isGone(error)) poller.unruly = true;
     return;
