@@ -85,6 +85,7 @@ function concluded(poller: Poller, buffer: EventBuffer, error: u32): u32 {
   poller.events += buffer.count;
   const answer = buffer.count > 0 ? OK : error;
   // The kernel has told of the notification. A wait that fails leaves it to the next one.
+  poller.notified = poller.woken && answer == OK;
   if (answer == OK) poller.woken = false;
   return answer;
 }
@@ -164,11 +165,12 @@ function noteRefusals(poller: Poller, count: u32): void {
 function noteRefusal(poller: Poller, index: u32, error: u32): void {
   const fd = kernel.stagedFd(index);
   const entry = poller.find(fd)!;
+  // What is armed anew by itself is dropped in silence when it is closed.
+  if (kernel.COMPLETES && (entry.state & FIRED || (entry.mode == MODE_LEVEL && isGone(error)))) {
+    entry.applied = kernel.heldAfterRefusal(index, error);
+    return;
+  }
   if (entry.state & FIRED) {
-    if (kernel.COMPLETES) {
-      entry.applied = kernel.heldAfterRefusal(index, error);
-      return;
-    }
     const isSilent = kernel.isReported(error) || (kernel.CLOSING_ENDS && isGone(error));
     entry.applied = isSilent
       ? kernel.heldAfterRefusal(index, error)
