@@ -85,6 +85,7 @@ function concluded(poller: Poller, buffer: EventBuffer, error: u32): u32 {
   poller.events += buffer.count;
   const answer = buffer.count > 0 ? OK : error;
   // The kernel has told of the notification. A wait that fails leaves it to the next one.
+  poller.notified = poller.woken && answer == OK;
   if (answer == OK) poller.woken = false;
   return answer;
 }
@@ -164,11 +165,12 @@ function noteRefusals(poller: Poller, count: u32): void {
 function noteRefusal(poller: Poller, index: u32, error: u32): void {
   const fd = kernel.stagedFd(index);
   const entry = poller.find(fd)!;
+  // What is armed anew by itself is dropped in silence when it is closed.
+  if (kernel.COMPLETES && (entry.state & FIRED || (entry.mode == MODE_LEVEL && isGone(error)))) {
+    entry.applied = kernel.heldAfterRefusal(index, error);
+    return;
+  }
   if (entry.state & FIRED) {
-    if (kernel.COMPLETES) {
-      entry.applied = kernel.heldAfterRefusal(index, error);
-      return;
-    }
     const isSilent = kernel.isReported(error) || (kernel.CLOSING_ENDS && isGone(error));
     entry.applied = isSilent
       ? kernel.heldAfterRefusal(index, error)
@@ -227,12 +229,13 @@ function report(poller: Poller, buffer: EventBuffer): void {
     }
     if (kernel.COMPLETES) ended(poller, fd, entry, applied);
     const flags = entry.flags;
-    if (flags & FIRED_FLAG) {
+    const interest = flags & INTEREST_FLAGS;
+    if (flags & FIRED_FLAG || interest == 0) {
       if (kernel.isNoisy(left)) poller.enqueue(fd, entry);
+      // Nothing is left in the kernel to report it, if the kernel has told the truth.
+      else if (!kernel.COMPLETES && left == applied) stray(poller);
       continue;
     }
-    const interest = flags & INTEREST_FLAGS;
-    if (interest == 0) continue;
     const readiness = kernel.readinessOf(kernel.readyMask(event), interest);
     if (kernel.COMPLETES) {
       // What came of a request for something else is asked anew, but for an error, which may be told once only.

@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSy
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { hostDefinitions, hostSources } from "./host-sources.mjs";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const TESTS = "test/native";
@@ -157,24 +158,7 @@ export async function buildAddon(name, flags) {
 
 /** What `binding.gyp` says about this platform. */
 export function bindings() {
-  const { status, stdout, stderr } = spawnSync("python3", ["-c", READ_BINDINGS, process.platform], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  if (status !== 0) throw new Error(`binding.gyp cannot be read:\n${stderr}`);
-  const { sources, defines } = JSON.parse(stdout);
-  return { sources, defines: defines.map((define) => `-D${define}`) };
+  const system = { darwin: "mac", win32: "win" }[process.platform] ?? process.platform;
+  const defines = [...hostDefinitions(system), "NODE_GYP_MODULE_NAME=lio_poller"];
+  return { sources: hostSources(), defines: defines.map((define) => `-D${define}`) };
 }
-
-/** The file is a Python expression, and so are its conditions. */
-const READ_BINDINGS = `
-import ast, json, sys
-target = ast.literal_eval(open("binding.gyp").read())["targets"][0]
-system = {"linux": "linux", "darwin": "mac", "win32": "win"}.get(sys.argv[1], sys.argv[1])
-for condition in target.get("conditions", []):
-    chosen = condition[1] if eval(condition[0], {"OS": system}) else condition[2] if len(condition) > 2 else {}
-    for name in ("sources", "defines"):
-        target[name] = target.get(name, []) + chosen.get(name, [])
-target["defines"] += ["NODE_GYP_MODULE_NAME=" + target["target_name"]]
-print(json.dumps({name: target[name] for name in ("sources", "defines")}))
-`;

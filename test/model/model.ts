@@ -105,6 +105,9 @@ export class Model {
   /** What the kernel may still have under a number that named the file, which lives on by a duplicate. */
   readonly #remainders = new Map<number, Set<File>>();
 
+  /** Numbers of which nobody knows what the kernel has. */
+  readonly #doubts = new Set<number>();
+
   /** @param bits what is true of a file now */
   constructor(
     readonly dialect: Dialect,
@@ -119,8 +122,15 @@ export class Model {
     if (!file.pollable) return ["EPERM"];
     const known = this.registrations.get(fd);
     if (known === undefined) return ["ok"];
-    if (known.file !== file) return this.#isRemainder(fd, file) ? ["ok", "EEXIST"] : ["ok"];
+    const isDoubtful = this.#isRemainder(fd, file) || (this.dialect.changesInSteps && !known.certain && this.disturbed);
+    if (known.file !== file) return isDoubtful ? ["ok", "EEXIST"] : ["ok"];
     return known.certain ? ["EEXIST"] : ["EEXIST", "ok"];
+  }
+
+  /** Asking the kernel whether a registration is still there can make it tell an edge anew. */
+  asked(fd: number): void {
+    const known = this.registrations.get(fd);
+    if (known !== undefined && this.dialect.changesInSteps) known.told = -1;
   }
 
   added(fd: number, file: File, key: Key, interest: number, mode: number): void {
@@ -138,6 +148,7 @@ export class Model {
     const registration = { fd, file, key, interest, mode, ...armed };
     this.registrations.set(fd, registration);
     this.#arm(registration);
+    if (this.#doubts.has(fd)) Object.assign(registration, { certain: false, vague: true });
   }
 
   /** Ok for whatever is registered. One whose file is gone may be told so, and must if the kernel has to be asked. */
@@ -154,8 +165,12 @@ export class Model {
     return asks && file !== known.file ? gone : ["ok", ...gone];
   }
 
-  #modifyEnded({ interest, mode }: Registration, wanted: number, given: number | undefined): readonly Answer[] {
-    const asks = (wanted !== interest && wanted !== 0) || (given ?? mode) >= EDGE;
+  #modifyEnded(
+    { interest, mode, dead, vague }: Registration,
+    wanted: number,
+    given: number | undefined,
+  ): readonly Answer[] {
+    const asks = dead && !vague && ((wanted & ~interest) !== 0 || (given ?? mode) >= EDGE);
     return asks ? ["EBADF", "ENOENT"] : ["ok", "EBADF", "ENOENT"];
   }
 
@@ -211,7 +226,7 @@ export class Model {
       known.certain = false;
       known.dead = this.dialect.endsWithNumber;
     }
-    if (this.dialect.endsWithNumber) return;
+    if (this.dialect.endsWithNumber) return void this.#doubts.delete(fd);
     this.disturbed = true;
     const remainders = this.#remainders.get(fd);
     if (remainders === undefined) this.#remainders.set(fd, new Set([file]));
@@ -220,8 +235,9 @@ export class Model {
 
   /** A kernel that refused a part of a change may hold anything of it. */
   doubted(fd: number): void {
+    this.#doubts.add(fd);
     const known = this.registrations.get(fd);
-    if (known !== undefined) known.certain = false;
+    if (known !== undefined) Object.assign(known, { certain: false, vague: true });
     this.disturbed = true;
   }
 
@@ -241,7 +257,7 @@ export class Model {
     if (!registration.armed || !registration.certain) return false;
     if (registration.refused) return true;
     const readiness = this.readiness(registration);
-    return registration.mode < EDGE ? readiness !== 0 : readiness !== 0 && registration.owed !== 0;
+    return registration.mode < EDGE ? readiness !== 0 : (readiness & registration.owed) !== 0;
   }
 
   /** A wait that begins now has a reason not to block. */
@@ -281,7 +297,7 @@ export class Model {
     const expired = new Set<Key>();
     for (const event of told) {
       if (event.expirations === 0) {
-        silent.delete(this.#registrationTold(event, wait));
+        silent.delete(this.#registrationTold(event, wait, told.length + others >= room));
       } else {
         if (expired.has(event.key)) throw new Difference(`timer ${event.key} was told twice in one wait`);
         expired.add(event.key);
@@ -301,7 +317,7 @@ export class Model {
     // What was ready for a moment only is forgotten, unless it was not looked at.
     if (told.length === room || cut) return;
     for (const registration of this.registrations.values()) {
-      if (registration.mode >= EDGE && this.readiness(registration) === 0) registration.owed = 0;
+      if (registration.mode >= EDGE) registration.owed &= this.readiness(registration);
     }
   }
 
@@ -344,7 +360,8 @@ export class Model {
     timer.due += count * timer.period;
   }
 
-  #registrationTold({ key, readiness, errorCode }: Told, { errors, blurred, told, cut }: Wait): Registration {
+  #registrationTold({ key, readiness, errorCode }: Told, wait: Wait, isFull: boolean): Registration {
+    const { errors, blurred, told, cut } = wait;
     const known = [...this.registrations.values()].find((registration) => registration.key === key);
     if (known === undefined) throw new Difference(`an event of nobody: key ${key}`);
     if (told.filter((event) => event.expirations === 0 && event.key === key).length > 1) {
@@ -354,7 +371,9 @@ export class Model {
 
     const isTrue = this.readiness(known);
     // Where the kernel gives the number of a file's own error, the event bears it, too.
-    if (errorCode !== undefined && readiness !== isTrue) {
+    const isRight = this.#isRight(known, readiness, isTrue, cut || isFull);
+    const isFileError = isRight || (blurred && readiness !== (known.interest | ERROR));
+    if (errorCode !== undefined && !isFileError) {
       // A deferred change was refused: by a fault, or because the file is gone.
       const isExplained = errors.has(errorCode) || known.refused || !known.certain;
       if (!isExplained) throw new Difference(`key ${key} was refused with ${errorCode}`);
@@ -365,7 +384,7 @@ export class Model {
     }
 
     if (!blurred && !known.vague) {
-      if (!this.#isRight(known, readiness, isTrue, cut)) {
+      if (!isRight) {
         throw new Difference(`key ${key} is ready for ${isTrue}, and was told ${readiness}`);
       }
       if (readiness === 0) throw new Difference(`key ${key} was told, and is not ready`);
@@ -375,16 +394,17 @@ export class Model {
     known.armed = known.mode === LEVEL || known.mode === EDGE;
     known.passedOver = 0;
     known.seen = isTrue;
-    known.owed = 0;
-    known.told = blurred ? -1 : known.file.stirs;
+    known.owed &= this.dialect.edgesByDirection ? ~readiness : 0;
+    // Of a direction that was left out there may be more to come.
+    known.told = blurred || readiness !== isTrue ? -1 : known.file.stirs;
     return known;
   }
 
-  #isRight({ mode, owed }: Registration, readiness: number, isTrue: number, cut: boolean): boolean {
+  #isRight({ mode, owed }: Registration, readiness: number, isTrue: number, isFull: boolean): boolean {
     if (readiness === isTrue) return true;
     if (!this.dialect.edgesByDirection || (readiness & ~isTrue) !== 0) return false;
     // A direction that was told before, or that the kernel did not bring, is left out.
-    return cut || this.disturbed || (mode >= EDGE && (owed & isTrue & ~readiness) === 0);
+    return isFull || this.disturbed || (mode >= EDGE && (owed & isTrue & ~readiness) === 0);
   }
 
   /** There was room for more: whatever had to be told and was not is lost. */
@@ -412,7 +432,11 @@ export class Model {
   #others(): number {
     if (this.disturbed) return Infinity;
     let count = this.#mayBeNotified ? 1 : 0;
-    for (const { armed, interest } of this.registrations.values()) if (!armed || interest === 0) count++;
+    for (const { armed, interest } of this.registrations.values()) {
+      if (!armed || interest === 0) count++;
+      // Two events of the kernel's can be one of a registration.
+      if (this.dialect.edgesByDirection && (interest & 3) === 3) count++;
+    }
     return count;
   }
 }

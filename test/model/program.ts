@@ -132,14 +132,18 @@ export class World {
     this.#startStep(this.#weather & FAULTS ? faults : 0);
     const name = nameOf([action, a, b, c, faults]);
     const what = this.actions[name](a, b, c);
-    if (this.#dialect.changesInSteps) {
-      for (const { fd } of this.#refusals) for (const { model } of this.#pairs) model.doubted(fd);
-    }
+    this.#doubt();
     // A deletion that the kernel made nothing of, whatever it said, leaves something that goes on reporting.
     if (this.#refusals.some(({ operation }) => operation === "delete")) {
       for (const { model } of this.#pairs) model.disturbed = true;
     }
     return `${name} ${what}`;
+  }
+
+  /** A change of which a step was refused leaves it open what the kernel holds. */
+  #doubt(): void {
+    if (!this.#dialect.changesInSteps) return;
+    for (const { fd } of this.#refusals) for (const { model } of this.#pairs) model.doubted(fd);
   }
 
   /** What went wrong in the kernel in the last step, in words. */
@@ -206,7 +210,8 @@ export class World {
       const options = { mode: MODES[mode] as Mode };
       const answer = answerOf(() => poller.add(fd, key, interest, mode === 0 && c & 8 ? undefined : options));
       this.#judge("add", answer, model.add(fd, this.#files.at(fd)), ["EEXIST"]);
-      if (answer === "ok") model.added(fd, this.#files.at(fd) as File, key, interest, mode);
+      if (answer === "ok") model.added(fd, this.#files.at(fd) ?? NO_FILE, key, interest, mode);
+      else model.asked(fd);
       return `${this.#pairs.findIndex((pair) => pair.model === model)} ${fd} key ${key} interest ${interest} mode ${mode}: ${answer}`;
     }) as Action,
 
@@ -241,7 +246,9 @@ export class World {
       const verdicts = poller.apply(changes);
       const answers = changes.map((change, index) => {
         const answer = verdicts[index]?.code ?? "ok";
-        this.#applied(model, change, answer);
+        // What is deleted in the same batch need not be modified before.
+        const isDeleted = changes.slice(index + 1).some(({ op, fd }) => op === "delete" && fd === change.fd);
+        this.#applied(model, change, answer, isDeleted);
         return `${change.op} ${change.fd}: ${answer}`;
       });
       return answers.join(", ");
@@ -432,7 +439,7 @@ export class World {
     return { op: word % 4 === 1 ? "modify" : "add", ...change, ...(mode === undefined ? {} : { mode }) };
   }
 
-  #applied(model: Model, change: Change, answer: Answer): void {
+  #applied(model: Model, change: Change, answer: Answer, isDeleted: boolean): void {
     const { op, fd } = change;
     const file = this.#files.at(fd);
     if (op === "delete") {
@@ -443,9 +450,12 @@ export class World {
     const mode = change.mode === undefined ? undefined : MODES.indexOf(change.mode);
     if (op === "add") {
       this.#judge("add", answer, model.add(fd, file), ["EEXIST"]);
-      if (answer === "ok") model.added(fd, file as File, change.key, change.interest, mode ?? 0);
+      if (answer === "ok") model.added(fd, file ?? NO_FILE, change.key, change.interest, mode ?? 0);
+      else model.asked(fd);
     } else {
-      this.#judge("modify", answer, model.modify(fd, file, change.interest, mode), ["ENOENT"]);
+      const right = model.modify(fd, file, change.interest, mode);
+      const isJoined = isDeleted && model.registrations.has(fd);
+      this.#judge("modify", answer, isJoined ? [...right, "ok"] : right, ["ENOENT"]);
       if (answer === "ok") model.modified(fd, file, change.key, change.interest, mode);
     }
   }
@@ -472,6 +482,7 @@ export class World {
       this.#waiting = undefined;
     }
     const told = answer === "ok" ? toldBy(events) : [];
+    this.#doubt();
     model.waited({
       room,
       timeout: timeout === undefined ? undefined : nanoseconds(timeout),
@@ -552,6 +563,9 @@ export class World {
     if (!file.isOpen) this.#stir(file);
   }
 }
+
+/** What a number names that is not open: a kernel that lies can have it registered. */
+const NO_FILE = new File(true);
 
 const WRITTEN = new Uint8Array(250_000);
 WRITTEN[0] = 1;
