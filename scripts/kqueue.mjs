@@ -1,3 +1,5 @@
 import { buildAddon } from "./native.mjs";
-const flags = ["-O2", "-Itest/kqueue", "-pthread"];
-console.log(await buildAddon("kqueue", flags, (sources) => [...sources.filter((source) => source !== "host/kernels/epoll.cc"), ...["kqueue", "filters", "calls"].map((name) => `test/kqueue/${name}.cc`)]));
+for (const [name,f] of [["kqueue",[]],["kqueue-macos",["-DKQUEUE_EMULATION_MACOS"]]]) {
+const flags = ["-O2", "-Itest/kqueue", "-pthread", ...f];
+console.log(await buildAddon(name, flags, (sources) => [...sources.filter((source) => source !== "host/kernels/epoll.cc"), ...["kqueue", "filters", "addon"].map((name) => `test/kqueue/${name}.cc`)]));
+}

@@ -144,7 +144,10 @@ export async function buildAddon(name, flags, choose = (sources) => sources) {
   const addon = join(folder, "build/Release/lio_poller.node");
   const { sources: own, defines } = bindings();
   const sources = choose(own);
-  const changed = Math.max(...sources.map((source) => newest(dirname(source))), statSync(fileURLToPath(import.meta.url)).mtimeMs);
+  const changed = Math.max(
+    ...sources.map((source) => newest(dirname(source))),
+    statSync(fileURLToPath(import.meta.url)).mtimeMs,
+  );
   if (existsSync(addon) && statSync(addon).mtimeMs > changed) return folder;
 
   mkdirSync(dirname(addon), { recursive: true });

@@ -8,6 +8,8 @@
 // - The error of a socket cannot be read on Linux without taking it away, so it is told from what else is known: on a
 //   Unix socket it can only be ECONNRESET; on a TCP socket it is ECONNREFUSED if no round trip was ever measured, else
 //   ECONNRESET. That names refusals and resets rightly, but not time-outs or a reset after the peer's FIN (EPIPE).
+// - An urgent byte that was taken is no exception any more: Linux forgets it, where the others keep its mark until data
+//   behind it is read.
 // - A pipe goes one way, as Linux's, NetBSD's and macOS's; FreeBSD's, OpenBSD's and DragonFly's go both ways, so that there
 //   also the read end is writable.
 // - A Unix listener's backlog is told as 1: Linux does not tell its length.
