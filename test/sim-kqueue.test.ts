@@ -548,21 +548,45 @@ for (const flavour of flavours) {
     });
 
     it("goes on telling that the reader of a pipe is gone, each time that it is armed again", () => {
+      for (const interest of [Interest.WRITABLE, BOTH]) {
+        const simulated = new SimulatedKqueue({ flavour });
+        using poller = new Poller({ kernel: simulated });
+        const [reader, writer] = simulated.io.pipe();
+        poller.add(writer, 1, interest);
+        const events = new Events(4);
+        assert.equal(poller.wait(events), 1);
+        simulated.io.close(reader);
+        for (let turn = 0; turn < 3; turn++) {
+          poller.modify(writer, 1, interest);
+          assert.equal(poller.wait(events, { timeout: 1 }), 1, `turn ${turn}`);
+          const [event] = events.toArray();
+          const told = [event?.readable, event?.writable, event?.hangUp, event?.error];
+          assert.deepEqual(told, [interest === BOTH, true, true, false]);
+        }
+        poller.delete(writer);
+        assert.throws(() => poller.modify(writer, 1, interest), { code: "ENOENT" });
+      }
+    });
+
+    it("tells each once in a wait in which something else is refused", () => {
       const simulated = new SimulatedKqueue({ flavour });
       using poller = new Poller({ kernel: simulated });
       const [reader, writer] = simulated.io.pipe();
-      poller.add(writer, 1, Interest.WRITABLE);
-      const events = new Events(4);
-      assert.equal(poller.wait(events), 1);
+      const [late] = simulated.io.socketpair();
+      const events = new Events(8);
+      poller.add(late, 2, Interest.WRITABLE);
+      assert.deepEqual([poller.wait(events), poller.wait(events, { timeout: 0 })], [1, 0]);
       simulated.io.close(reader);
-      for (let turn = 0; turn < 3; turn++) {
-        poller.modify(writer, 1, Interest.WRITABLE);
-        assert.equal(poller.wait(events, { timeout: 1 }), 1, `turn ${turn}`);
-        const [event] = events.toArray();
-        assert.deepEqual([event?.writable, event?.hangUp, event?.error], [true, true, false]);
-      }
-      poller.delete(writer);
-      assert.throws(() => poller.modify(writer, 1, Interest.WRITABLE), { code: "ENOENT" });
+      poller.add(writer, 1, Interest.WRITABLE, { mode: "level" });
+      assert.equal(poller.wait(events), 1);
+      poller.modify(late, 2, Interest.WRITABLE);
+      simulated.io.close(late);
+      poller.wait(events);
+      const told = events.toArray().map(({ key, errorCode }) => [key, errorCode]);
+      assert.deepEqual(told.toSorted(), [
+        [1, undefined],
+        [2, "EBADF"],
+      ]);
     });
   });
 }
