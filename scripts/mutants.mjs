@@ -29,7 +29,8 @@ const MOST_SURVIVORS = 0.05;
 const QUICK = 30;
 const THOROUGH = 180;
 /** Files of the suite in which no component is that could be a mutant's, or that take long and show nothing else. */
-const LEFT_OUT = /^(package|readme|reference|examples|cli|echo|echo-server|io|host|contract.*|sim.*|parts|guards)\.test\.js$/;
+const LEFT_OUT =
+  /^(package|readme|reference|examples|cli|echo|echo-server|io|host|contract.*|sim.*|parts|guards)\.test\.js$/;
 
 const { values } = parseArgs({
   options: {
