@@ -60,8 +60,10 @@ async function compileAll(jobs, options) {
 /**
  * Builds the addon as node-gyp would lay it out below the folder, which node-gyp-build finds by the environment variable
  * LIO_POLLER_PREBUILD.
+ *
+ * @param further definitions beside those of `binding.gyp`
  */
-export async function buildAddon(folder, headers) {
+export async function buildAddon(folder, headers, further = []) {
   const objects = join(folder, "objects");
   const addon = join(folder, "build/Release/lio_poller.node");
   mkdirSync(objects, { recursive: true });
@@ -78,7 +80,15 @@ export async function buildAddon(folder, headers) {
     source: join(root, source),
     object: join(objects, `${source.replaceAll("/", "_")}.o`),
   }));
-  await compileAll(jobs, ["-O2", "-g", "-fno-exceptions", "-fvisibility=hidden", ...includes, ...definitions()]);
+  await compileAll(jobs, [
+    "-O2",
+    "-g",
+    "-fno-exceptions",
+    "-fvisibility=hidden",
+    ...includes,
+    ...definitions(),
+    ...further,
+  ]);
   const parts = jobs.map(({ object }) => object);
   run(COMPILER, ["-shared", "-o", addon, ...parts, ...STATIC, imports, "-ldelayimp", ...SYSTEM_LIBRARIES]);
 }
