@@ -10,7 +10,8 @@
 //   ECONNRESET. That names refusals and resets rightly, but not time-outs or a reset after the peer's FIN (EPIPE).
 // - An urgent byte that was taken is no exception any more: Linux forgets it, where the others keep its mark until data
 //   behind it is read.
-// - A pipe goes one way, as Linux's, NetBSD's and macOS's; FreeBSD's, OpenBSD's and DragonFly's go both ways, so that there
+// - A pipe goes one way, as Linux's, NetBSD's and macOS's; FreeBSD's, OpenBSD's and DragonFly's go both ways, so that
+// there
 //   also the read end is writable.
 // - A Unix listener's backlog is told as 1: Linux does not tell its length.
 // - The end of a regular file is looked at when kevent() is called: a blocked call does not see it grow.
@@ -137,10 +138,10 @@ Reading SocketWrite(int fd, const File& file, uint32_t fflags, int64_t data) {
   return reading;
 }
 
-/// What poll(2) says of a pipe's end for that the filter of this direction has nothing more to wait for. Each end tells
-/// that the other one is closed: the read end hangs up, the write end fails. In filt_piperead and filt_pipewrite both
-/// filters of both ends tell it, and so do the "neutered" ones in XNU's pipe_kqfilter; but those of a FIFO that was not
-/// opened for their direction never fire in FreeBSD's.
+/// The bits by which poll(2) tells a pipe's end that the other one is closed: POLLHUP at the read end, POLLERR at the
+/// write end. Both filters of both ends report that: in FreeBSD's filt_piperead and filt_pipewrite, to which the ends
+/// are alike, and by the "neutered" filter in XNU's pipe_kqfilter. Those of a FIFO that was not opened for their
+/// direction never fire in FreeBSD's pipe_kqfilter.
 short EndOfPipe(const File& file, int filter) {
   if (file.kind == File::Kind::kPipe) return POLLHUP | POLLERR;
   return filter == EVFILT_READ ? POLLHUP : POLLERR;
@@ -152,15 +153,15 @@ Reading PipeRead(int fd, const File& file) {
   short ready = Poll(fd, POLLIN);
   Reading reading;
   reading.eof = (ready & EndOfPipe(file, EVFILT_READ)) != 0;
-  // The write end of a pipe knows this number too, and cannot read them.
+  // At the write end Linux counts what the reader has left.
   if ((ready & POLLERR) == 0) reading.data = Asked(fd, FIONREAD, 0);
   reading.ready = reading.eof || (ready & POLLIN) != 0;
   return reading;
 }
 
 // "For sockets, pipes and fifos, data will contain the amount of space remaining in the write buffer. The filter will
-// set EV_EOF when the reader disconnects". In filt_pipewrite data is 0 then, and in FreeBSD's pipeclose the knote becomes
-// EV_ONESHOT: "make sure cleared knotes disappear soon" in knlist_cleardel.
+// set EV_EOF when the reader disconnects". In filt_pipewrite data is 0 then, and in FreeBSD's pipeclose the knote
+// becomes EV_ONESHOT: "make sure cleared knotes disappear soon" in knlist_cleardel.
 Reading PipeWrite(int fd, const File& file) {
   short ready = Poll(fd, POLLOUT);
   Reading reading;
@@ -282,7 +283,7 @@ File Examine(int fd) {
   return file;
 }
 
-int Attachable(int fd, const File& file, int filter) {
+int Attachable([[maybe_unused]] int fd, const File& file, int filter) {
 #if defined(EVFILT_EXCEPT)
   if (filter == EVFILT_EXCEPT) return file.kind == File::Kind::kSocket ? 0 : EINVAL;
 #endif
@@ -291,9 +292,11 @@ int Attachable(int fd, const File& file, int filter) {
   if (file.kind == File::Kind::kRegular) return EINVAL;
   // In kqueue_kqfilter a queue takes EVFILT_READ alone.
   if (file.kind == File::Kind::kQueue) return EINVAL;
-  // In pipe_kqfilter, "other end of pipe has been closed"; so in OpenBSD and macOS, while NetBSD says EBADF. A FIFO's
-  // reader may come back: it attaches and says EV_EOF.
+#if !defined(KQUEUE_EMULATION_MACOS)
+  // In FreeBSD's pipe_kqfilter, "other end of pipe has been closed"; NetBSD says EBADF, OpenBSD and macOS attach it. A
+  // FIFO's reader may come back: it attaches and says EV_EOF.
   if (file.kind == File::Kind::kPipe && PipeWrite(fd, file).eof) return EPIPE;
+#endif
   return 0;
 }
 

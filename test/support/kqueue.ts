@@ -7,7 +7,7 @@ interface TestOnly {
   readonly hasExcept: boolean;
 }
 
-/** What `test/kqueue/addon.cc` tells; `undefined` where the kqueue is a system's own, and where there is none. */
+/** What `test/kqueue/addon/calls.cc` tells; `undefined` where the kqueue is a system's own, and where there is none. */
 const testOnly = native.kernels["test-only kqueue"] as unknown as TestOnly | undefined;
 
 /** How often kevent() has been called in this process, where that is counted. */

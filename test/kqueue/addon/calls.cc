@@ -1,8 +1,8 @@
 // What the addon on the test-only kqueue tells tests: among its kernels, as one that no component is called after, a
 // function that answers how often kevent() has been called in this process, and what that kqueue has.
 
-#include "../../host/addon.h"
-#include "emulation.h"
+#include "../../../host/addon.h"
+#include "../emulation.h"
 
 namespace {
 
