@@ -80,7 +80,7 @@ describe("the command", () => {
       const { code, lines } = await watching([fifo], 'exec > "$0"; echo one; sleep 0.1; echo two; sleep 0.1');
       assert.equal(code, 0);
       assert.equal(lines[0], `${fifo} readable`);
-      assert.match(lines.at(-1)!, /^\S+ readable readClosed hangUp$/);
+      assert.match(lines.at(-1)!, /^\S+ readable readClosed( hangUp)?$/);
       assert.ok(lines.length >= 3, lines.join("\n"));
     });
 
@@ -144,7 +144,7 @@ describe("the command", () => {
       const { status, stdout } = cli("doctor", "--json");
       assert.equal(status, 0);
       const { isWell, checks, kernel } = JSON.parse(stdout) as { isWell: boolean; checks: object[]; kernel: string };
-      assert.deepEqual([isWell, checks.length, kernel], [true, 5, "epoll"]);
+      assert.deepEqual([isWell, checks.length, kernel], [true, 5, platformKernels[0]]);
     });
 
     it("ends with 1 where there is no addon, and says so", () => {
