@@ -31,7 +31,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
 
   while (true) {
     flush(poller, buffer);
-    const mayBlock = buffer.count == 0 && !poller.woken;
+    const mayBlock = buffer.count == 0 && !poller.woken && poller.firstQueued < 0;
     let limit: u64 = mayBlock ? remaining : 0;
     let isLimited = hasTimeout || !mayBlock;
     if (poller.timers.armed > 0) {
@@ -85,6 +85,7 @@ function concluded(poller: Poller, buffer: EventBuffer, error: u32): u32 {
   poller.events += buffer.count;
   const answer = buffer.count > 0 ? OK : error;
   // The kernel has told of the notification. A wait that fails leaves it to the next one.
+  poller.notified = poller.woken && answer == OK;
   if (answer == OK) poller.woken = false;
   return answer;
 }
@@ -106,23 +107,26 @@ function expire(poller: Poller, buffer: EventBuffer, time: u64): bool {
 
 // ---- Before the kernel waits -----------------------------------------------------------------------------------------
 
-/** Empties the queue: reports refusals while there is room, and stages what arms or silences a registration. */
+/**
+ * Goes through the queue as it is: reports refusals while there is room, and stages what arms or silences a registration.
+ */
 function flush(poller: Poller, buffer: EventBuffer): void {
+  if (poller.firstQueued < 0) return;
   const last = poller.queueLast;
-  let isLast = false;
-  while (poller.firstQueued >= 0 && !isLast && buffer.count < buffer.capacity) {
+  let entry = last;
+  do {
+    if (buffer.count == buffer.capacity) return;
     const fd = poller.firstQueued;
-    const entry = poller.dequeue();
-    if (kernel.COMPLETES) isLast = entry == last;
+    entry = poller.dequeue();
     if (!(entry.state & REGISTERED)) continue;
     if (kernel.COMPLETES && entry.firedAt == <u32>poller.waits) {
       // It has had its event of this wait.
       poller.enqueue(fd, entry);
       continue;
     }
-    if (entry.error != OK) reportRefusal(poller, buffer, entry);
+    if (entry.error != OK) reportRefusal(poller, buffer, fd, entry);
     else stageDifference(poller, fd, entry);
-  }
+  } while (entry != last);
 }
 
 function stageDifference(poller: Poller, fd: i32, entry: Registration): void {
@@ -167,8 +171,13 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
     return;
   }
   if (entry.state & FIRED) {
-    entry.applied = isGone(error) ? kernel.ABSENT : kernel.armed(entry.interest, entry.mode, false);
-    if (!kernel.CLOSING_ENDS || !isGone(error)) poller.unruly = true;
+    const isSilent = kernel.isReported(error) || (kernel.CLOSING_ENDS && isGone(error));
+    entry.applied = isSilent
+      ? kernel.heldAfterRefusal(index, error)
+      : isGone(error)
+        ? kernel.ABSENT
+        : kernel.armed(entry.interest, entry.mode, false);
+    if (!isSilent) poller.unruly = true;
     return;
   }
   entry.applied = kernel.heldAfterRefusal(index, error);
@@ -176,11 +185,22 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
   poller.enqueue(fd, entry);
 }
 
-function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration): void {
-  buffer.pushError(entry.key, entry.interest, entry.error);
+function reportRefusal(poller: Poller, buffer: EventBuffer, fd: i32, entry: Registration): void {
+  const wait = <u32>poller.waits;
+  if (!kernel.isReported(entry.error)) {
+    buffer.pushError(entry.key, entry.interest, entry.error);
+  } else {
+    // A state like any other: told by every wait in level mode, once.
+    const isLevel = entry.mode == MODE_LEVEL;
+    if (isLevel) poller.enqueue(fd, entry);
+    if (isLevel && entry.firedAt == wait) return;
+    buffer.end = writeEvent(buffer.end, entry.key, kernel.readinessOf(kernel.REPORTED_MASK, entry.interest));
+    entry.firedAt = wait;
+    if (isLevel) return;
+  }
   entry.error = OK;
   entry.state |= FIRED;
-  entry.firedAt = <u32>poller.waits;
+  entry.firedAt = wait;
 }
 
 // ---- After it --------------------------------------------------------------------------------------------------------
@@ -189,7 +209,6 @@ function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration)
 function report(poller: Poller, buffer: EventBuffer): void {
   const wait = <u32>poller.waits;
   const end = kernel.readyList + <usize>kernel.ready * kernel.READY_STEP;
-  const limit = buffer.limit;
   let at = buffer.end;
   isBehind = false;
   for (let event = kernel.readyList; event != end; event += kernel.READY_STEP) {
@@ -210,16 +229,11 @@ function report(poller: Poller, buffer: EventBuffer): void {
     }
     if (kernel.COMPLETES) ended(poller, fd, entry, applied);
     const flags = entry.flags;
-    if (flags & FIRED_FLAG) {
-      if (kernel.isNoisy(left)) poller.enqueue(fd, entry);
-      continue;
-    }
     const interest = flags & INTEREST_FLAGS;
-    if (interest == 0) continue;
-    if (kernel.MAY_EXCEED && at == limit) {
-      // Looked at again before the next wait, which arms what has spent itself on this.
-      entry.applied = kernel.unread(left, kernel.readyMask(event));
-      poller.enqueue(fd, entry);
+    if (flags & FIRED_FLAG || interest == 0) {
+      if (kernel.isNoisy(left)) poller.enqueue(fd, entry);
+      // Nothing is left in the kernel to report it, if the kernel has told the truth.
+      else if (!kernel.COMPLETES && left == applied) stray(poller);
       continue;
     }
     const readiness = kernel.readinessOf(kernel.readyMask(event), interest);
@@ -232,6 +246,8 @@ function report(poller: Poller, buffer: EventBuffer): void {
     at = writeEvent(at, entry.key, readiness, kernel.readyAmount(event));
     if (kernel.readyError(event) != OK) storeEventError(told, kernel.readyError(event));
     const mode = (flags & MODE_FLAGS) >> 8;
+    // What the kernel holds has ended, but the state has not.
+    if (mode == MODE_LEVEL && left != applied) poller.enqueue(fd, entry);
     if (mode != MODE_ONESHOT && mode != MODE_EDGE_ONESHOT) continue;
     entry.state = <u8>((flags | FIRED_FLAG) >> 16);
     entry.firedAt = wait;

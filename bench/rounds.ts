@@ -67,6 +67,13 @@ export function print(timings: Iterable<Timing>, unit: string): void {
   }
 }
 
+/** A number that is to reach a limit, printed with what came of it. */
+export function atLeast(what: string, value: number, limit: number): boolean {
+  const reached = value >= limit;
+  console.log(`${what.padEnd(60)} ${Math.round(value)}  (at least ${limit})  ${reached ? "reached" : "MISSED"}`);
+  return reached;
+}
+
 /** A ratio that is to stay below a limit, printed with what came of it. */
 export function ratio(what: string, a: number, b: number, limit: number): boolean {
   const value = a / b;

@@ -47,18 +47,20 @@ inline NumberResult Refused(int number) {
 constexpr uint32_t kChangesRefused = 0;
 constexpr uint32_t kKernelRefused = 1;
 
+struct WaitError {
+  uint32_t tag;
+  union {
+    List changes;
+    ErrorCode kernel;
+  };
+};
+
 /// result<list<event>, wait-error>
 struct WaitResult {
   uint32_t tag;
   union {
     List events;
-    struct {
-      uint32_t tag;
-      union {
-        List changes;
-        ErrorCode kernel;
-      };
-    } error;
+    WaitError error;
   };
 };
 static_assert(sizeof(WaitResult) == 16, "the canonical ABI's layout");

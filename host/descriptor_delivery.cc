@@ -210,9 +210,26 @@ Napi::Value DeliverDescriptor(const Napi::CallbackInfo& info) {
   Descriptor descriptor(fcntl(info[0].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0));
   if (descriptor.get() == -1) return Napi::Number::New(env, -errno);
   auto wake = info[1].As<Napi::Function>();
-  const Uv* uv = info[2].ToBoolean() ? Uv::Get() : nullptr;
+  bool in_loop = false;
+  napi_get_value_bool(env, info[2], &in_loop);
+  const Uv* uv = in_loop ? Uv::Get() : nullptr;
   return uv == nullptr ? ThreadDelivery(env, std::move(descriptor), wake)
                        : InLoopDelivery(env, *uv, std::move(descriptor), wake);
+}
+
+}  // namespace lio
+
+#else
+
+#include <cerrno>
+
+#include "addon.h"
+
+namespace lio {
+
+/// Windows has no descriptors to poll: its kernels bring waiters of their own.
+Napi::Value DeliverDescriptor(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), -ENOTSUP);
 }
 
 }  // namespace lio

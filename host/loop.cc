@@ -13,8 +13,12 @@ Napi::Object Handle(Napi::Env env, std::shared_ptr<Delivery> delivery, const cha
   Napi::Object handle = Napi::Object::New(env);
   handle.Set("way", way);
   handle.Set("keepsContext", keeps_context);
-  handle.Set("refer", Napi::Function::New(
-                          env, [delivery](const Napi::CallbackInfo& info) { delivery->Refer(info[0].ToBoolean()); }));
+  handle.Set("refer", Napi::Function::New(env, [delivery](const Napi::CallbackInfo& info) {
+               // No conversion: those fail while a worker is being terminated.
+               bool keeps = false;
+               napi_get_value_bool(info.Env(), info[0], &keeps);
+               delivery->Refer(keeps);
+             }));
   handle.Set("close", Napi::Function::New(env, [delivery](const Napi::CallbackInfo&) { delivery->Close(); }));
   return handle;
 }

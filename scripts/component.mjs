@@ -51,13 +51,19 @@ export async function compile(entry, replaced = {}, options = []) {
   return wasm;
 }
 
-/** The core's self-test, on a scripted kernel and clock of its own. */
-export function compileSelfTest() {
+/** The core of a kernel's component; `changed` gives other texts for files of `assembly/`. */
+export function compileCore(kernel, changed = {}) {
+  return compile("assembly/index.ts", { ...changed, "assembly/kernel.ts": `export * from "./kernels/${kernel}";\n` });
+}
+
+/** The core's self-test, on a scripted kernel and clock of its own; `changed` as in `compileCore`. */
+export function compileSelfTest(changed = {}) {
   const replaced = {
+    ...changed,
     "assembly/kernel.ts": `export * from "./selftest/kernel";
-export { ABSENT, CLOSING_ENDS, Descriptor, MAY_EXCEED, REPORTED, SPENT } from "./kernels/epoll";
+export { ABSENT, CLOSING_ENDS, Descriptor, REPORTED, REPORTED_MASK, SPENT } from "./kernels/epoll";
 export { afterEvent, armed, descriptorOf, isArmed, isNoisy, isReported, modifyAlwaysTells } from "./kernels/epoll";
-export { heldAfterRefusal, readinessOf, silenced, staysArmed, unread } from "./kernels/epoll";
+export { heldAfterRefusal, readinessOf, silenced, staysArmed } from "./kernels/epoll";
 export { readyAmount, readyError, readyFd, readyGeneration, readyMask } from "./kernels/epoll";
 export * from "./numbered";
 `,
@@ -91,8 +97,7 @@ export async function checkImports(component, kernel) {
 }
 
 export async function buildComponent(kernel) {
-  const source = `export * from "./kernels/${kernel}";\n`;
-  const core = await compile("assembly/index.ts", { "assembly/kernel.ts": source });
+  const core = await compileCore(kernel);
   const embedded = await componentEmbed({ binary: core, witSource: await witSource(), world: `${kernel}-poller` });
   const component = await componentNew(embedded, []);
   const wit = await checkImports(component, kernel);

@@ -10,6 +10,7 @@ import { AsyncResource } from "node:async_hooks";
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from "node:timers";
 import { Events } from "./events.js";
 import type { Delivery } from "./kernel.js";
+import { runtime } from "./runtime.js";
 
 /** What a poller does for its attachment. */
 export interface Attachable {
@@ -169,7 +170,9 @@ export class Attachment {
 
 /** Throws where nobody catches it, so that it goes the way of all such errors, and so that what comes next still does. */
 export function throwUncaught(error: unknown): void {
-  queueMicrotask(() => {
+  // As soon as nothing runs any more. In a microtask Deno forgets which error it was, and a tick comes late in Bun.
+  const later = runtime.name === "deno" ? process.nextTick : queueMicrotask;
+  later(() => {
     throw error;
   });
 }

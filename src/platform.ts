@@ -3,6 +3,7 @@ import { components } from "./components.js";
 import { pollerError, systemError } from "./errors.js";
 import {
   cabiLower,
+  type CoreFunction,
   type Delivery,
   type ImportedFunction,
   type Kernel,
@@ -42,8 +43,19 @@ function imported(kernel: NativeKernel, name: string): ImportedFunction {
   };
   return Object.assign(lifted, {
     [cabiLower]: ({ memory, realloc }: Parameters<NonNullable<ImportedFunction[typeof cabiLower]>>[0]) =>
-      kernel.bind(name, memory, realloc),
+      quickened(name, kernel.bind(name, memory, realloc)),
   });
+}
+
+/**
+ * The same function; that which waits in one of JavaScript's. V8 calls a native function from optimised JavaScript by a
+ * shorter way than from WebAssembly, which saves a tenth of a wait and more than the step in between costs.
+ */
+function quickened(name: string, call: CoreFunction): CoreFunction {
+  if (name !== "wait") return call;
+  const wait = call as (...flat: unknown[]) => number | bigint | void;
+  // As many parameters as it has: rest parameters would undo it.
+  return (a, b, c, d, e, f, g) => wait(a, b, c, d, e, f, g);
 }
 
 const monotonic: ImportedFunction = Object.assign(() => process.hrtime.bigint(), {

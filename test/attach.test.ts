@@ -7,7 +7,7 @@ import { Events, Interest, type Key, notify, Poller, type ReadyEvent, restrict }
 import { close, dup, eventfd, write } from "lio-poller/io";
 import { SimulatedEpoll } from "lio-poller/sim";
 import { run } from "./support/child.js";
-import { deliveries, idle, ONE, until } from "./support/deliveries.js";
+import { deliveries, idle, ONE, until, untilIdly } from "./support/deliveries.js";
 import { openFiles } from "./support/descriptors.js";
 import { native } from "./support/internals.js";
 
@@ -126,12 +126,12 @@ for (const { way, kernel } of deliveries) {
         (rearm) => setTimeout(rearm, 5),
       ];
       for (const [i, place] of places.entries()) {
-        await until(() => batches.length === i + 1);
+        // Nothing keeps the loop turning: a change that does not go down by itself never does.
+        await untilIdly(() => batches.length === i + 1);
         await idle(2);
         place(() => poller.modify(fd, i + 2, R));
       }
-      // Nothing else keeps the loop turning: if the change does not go down by itself, this takes forever.
-      await idle(20);
+      await untilIdly(() => batches.length === 7);
       assert.deepEqual(
         keys(),
         [1, 2, 3, 4, 5, 6, 7].map((key) => [key]),
@@ -430,15 +430,21 @@ for (const { way, kernel } of deliveries) {
       }
     });
 
+    it("lets go of the event loop when its component fails, which is an uncaught exception", () => {
+      const stdout = "attached\ncaught ERR_POLLER_TRAPPED\n";
+      assert.deepEqual(run("attached", [way, "trapped"]), { status: 0, signal: null, stdout, stderr: "" });
+    });
+
     it("has what its callback throws treated as any uncaught exception, and loses no event", () => {
-      assert.deepEqual(run("attached", [way, "caught"]), {
-        status: 0,
-        signal: null,
-        stdout: "attached\nthrowing 1\ncaught 1\nthrowing 2\ncaught 2\nthrowing 3\ncaught 3\n",
-        stderr: "",
-      });
+      const caught = run("attached", [way, "caught"]);
+      assert.deepEqual([caught.status, caught.stderr], [0, ""]);
+      // Other events may come before a runtime gets round to it.
+      const told = (what: string): string[] => caught.stdout.match(new RegExp(`^${what} .*$`, "gm")) ?? [];
+      assert.deepEqual(told("caught").slice(0, 3), ["caught 1", "caught 2", "caught 3"]);
+      assert.equal(told("caught").length, told("throwing").length);
       const { status, stdout, stderr } = run("attached", [way, "uncaught"]);
-      assert.deepEqual({ status, stdout }, { status: 1, stdout: "attached\nthrowing 1\n" });
+      assert.equal(status, 1);
+      assert.match(stdout, /^attached\nthrowing 1\n/);
       assert.match(stderr, /thrown in the callback/);
     });
   });

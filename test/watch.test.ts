@@ -173,7 +173,8 @@ describe("without a poller of one's own", () => {
         [fd, "EBADF"],
         [-1, "EBADF"],
         [2 ** 31 - 1, "EBADF"],
-        [file, "EPERM"],
+        // Deno tells numbers of its own, which are no descriptors.
+        ...("Deno" in globalThis ? [] : [[file, "EPERM"] as [number, string]]),
       ];
       for (const [wrong, code] of cases) {
         await assert.rejects(readable(wrong), { name: "PollerError", code, syscall: "readable" });

@@ -110,13 +110,6 @@ export function afterEvent(applied: u32, _mask: u32): u32 {
   return applied & ONESHOT ? SPENT : applied;
 }
 
-/** What to take for held after an event that was not reported: a wait brings no more events than there is room for. */
-// @ts-ignore: top-level decorators are AssemblyScript's
-@inline
-export function unread(applied: u32, _mask: u32): u32 {
-  return applied;
-}
-
 /** What to tell of an event, to someone with this interest. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
@@ -361,8 +354,6 @@ export let refused: bool = false;
 export let ready: u32 = 0;
 /** Whether there was room for no more, so that there may be others. */
 export let isFull: bool = false;
-/** Whether a wait can bring events of more registrations than it was asked for. */
-export const MAY_EXCEED: bool = false;
 
 /**
  * Sends the batch and waits for at most `capacity` events. Answers an error; else there are `ready` events, or, if
@@ -436,3 +427,5 @@ export function isReported(_error: u32): bool {
 }
 /** What the kernel holds after such a refusal. */
 export const REPORTED: u32 = SPENT;
+/** The mask of the event that such a refusal stands for. */
+export const REPORTED_MASK: u32 = 0;

@@ -190,13 +190,6 @@ export function afterEvent(_applied: u32, events: u32): u32 {
   return events & LOCAL_CLOSE ? ABSENT : IDLE;
 }
 
-/** What to take for held after an event that was not reported: a wait brings no more than there is room for. */
-// @ts-ignore: top-level decorators are AssemblyScript's
-@inline
-export function unread(applied: u32, _events: u32): u32 {
-  return applied;
-}
-
 /** What to tell of a completion, to someone with this interest. Nothing, if it names only what was wanted earlier. */
 export function readinessOf(completed: u32, interest: u32): u32 {
   const events = completed & (eventsFor(interest) | FAILED);
@@ -219,6 +212,8 @@ export function isReported(_error: u32): bool {
 }
 /** What the kernel holds after such a refusal. */
 export const REPORTED: u32 = IDLE;
+/** The mask of the event that such a refusal stands for. */
+export const REPORTED_MASK: u32 = 0;
 
 // ---- The calls -------------------------------------------------------------------------------------------------------
 
@@ -274,7 +269,7 @@ const OPERATION_CANCEL: u32 = 2;
 const OPERATION_REMOVE: u32 = 3;
 
 const changes = memory.data(1024 * 32, 8);
-/** Where the lists land that a call returns: completions or failures. One call at a time needs only one place. */
+// Where the lists land that a call returns: completions or failures. One call at a time needs only one place.
 export const landing = memory.data(1024 * 24, 8);
 export const LANDING_BYTES: u32 = 1024 * 24;
 const verdicts = memory.data(1024 * 4, 8);
@@ -463,8 +458,6 @@ export let refused: bool = false;
 export let ready: u32 = 0;
 /** Whether there was room for no more, so that there may be others. */
 export let isFull: bool = false;
-/** Whether a wait can bring completions of more registrations than it was asked for. */
-export const MAY_EXCEED: bool = false;
 
 /**
  * Sends the batch and waits for at most `capacity` completions. Answers an error; else there are `ready` of them, or, if

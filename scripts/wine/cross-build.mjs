@@ -3,14 +3,15 @@
  * what is built, and with which definitions.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { hostSources } from "../host-sources.mjs";
+import { hostDefinitions, hostSources } from "../host-sources.mjs";
 import { run } from "./tools.mjs";
 
+const require = createRequire(import.meta.url);
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const COMPILER = "x86_64-w64-mingw32-g++-posix";
 // The strictest that this compiler can be: MSVC has none of GNU's extensions.
@@ -18,12 +19,7 @@ const LANGUAGE = ["-std=c++17", "-pedantic-errors", "-Wall", "-Wextra", "-Werror
 const STATIC = ["-static", "-static-libgcc", "-static-libstdc++"];
 const SYSTEM_LIBRARIES = ["-lws2_32", "-lntdll"];
 
-function definitions() {
-  const [target] = JSON.parse(readFileSync(join(root, "binding.gyp"), "utf8")).targets;
-  const windows = target.conditions.filter(([condition]) => condition === "OS=='win'");
-  if (windows.length !== 1) throw new Error("binding.gyp says nothing, or too much, about Windows");
-  return [...target.defines, ...windows[0][1].defines].map((definition) => `-D${definition}`);
-}
+const DEFINITIONS = hostDefinitions("win").map((definition) => `-D${definition}`);
 
 function changed(path) {
   return existsSync(path) ? statSync(path).mtimeMs : 0;
@@ -63,7 +59,7 @@ async function compileAll(jobs, options) {
  *
  * @param further definitions beside those of `binding.gyp`
  */
-export async function buildAddon(folder, headers, further = []) {
+export async function buildAddon(folder, further = []) {
   const objects = join(folder, "objects");
   const addon = join(folder, "build/Release/lio_poller.node");
   mkdirSync(objects, { recursive: true });
@@ -71,24 +67,16 @@ export async function buildAddon(folder, headers, further = []) {
 
   // An import library that looks for node.exe only when the first of its functions is called: see delay_load.cc.
   const imports = join(objects, "libnode.a");
-  const definition = join(headers, "def/node_api.def");
-  run("x86_64-w64-mingw32-dlltool", ["-d", definition, "-D", "node.exe", "-y", imports]);
+  const headers = require("node-api-headers");
+  run("x86_64-w64-mingw32-dlltool", ["-d", headers.def_paths.node_api_def, "-D", "node.exe", "-y", imports]);
 
-  const wrappers = createRequire(join(root, "package.json"))("node-addon-api").include_dir;
-  const includes = ["-isystem", join(headers, "include"), "-isystem", wrappers];
+  const includes = ["-isystem", headers.include_dir, "-isystem", require("node-addon-api").include_dir];
   const jobs = [...hostSources(), "scripts/wine/delay_load.cc"].map((source) => ({
     source: join(root, source),
     object: join(objects, `${source.replaceAll("/", "_")}.o`),
   }));
-  await compileAll(jobs, [
-    "-O2",
-    "-g",
-    "-fno-exceptions",
-    "-fvisibility=hidden",
-    ...includes,
-    ...definitions(),
-    ...further,
-  ]);
+  const options = ["-O2", "-g", "-fno-exceptions", "-fvisibility=hidden"];
+  await compileAll(jobs, [...options, ...includes, ...DEFINITIONS, ...further]);
   const parts = jobs.map(({ object }) => object);
   run(COMPILER, ["-shared", "-o", addon, ...parts, ...STATIC, imports, "-ldelayimp", ...SYSTEM_LIBRARIES]);
 }
@@ -96,5 +84,5 @@ export async function buildAddon(folder, headers, further = []) {
 /** Builds a program of one file. */
 export function buildProgram(source, program) {
   mkdirSync(dirname(program), { recursive: true });
-  run(COMPILER, [...LANGUAGE, "-O1", "-g", ...definitions(), "-o", program, source, ...STATIC, ...SYSTEM_LIBRARIES]);
+  run(COMPILER, [...LANGUAGE, "-O1", "-g", ...DEFINITIONS, "-o", program, source, ...STATIC, ...SYSTEM_LIBRARIES]);
 }

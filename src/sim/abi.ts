@@ -50,6 +50,33 @@ export const u64: Type = {
   store: ({ view }, at, value: bigint) => view.setBigUint64(at, value, true),
 };
 
+export const boolean: Type = {
+  size: 1,
+  alignment: 1,
+  width: 1,
+  lift: (next) => Number(next()) !== 0,
+  load: ({ view }, at) => view.getUint8(at) !== 0,
+  store: ({ view }, at, value: boolean) => view.setUint8(at, value ? 1 : 0),
+};
+
+/** At most eight flags, in the order of `wit/`: an object with a boolean for each. */
+export function flags(...names: readonly string[]): Type {
+  const set = (bits: number): Record<string, boolean> =>
+    Object.fromEntries(names.map((name, place) => [name, (bits & (1 << place)) !== 0]));
+  return {
+    size: 1,
+    alignment: 1,
+    width: 1,
+    lift: (next) => set(Number(next())),
+    load: ({ view }, at) => set(view.getUint8(at)),
+    store: ({ view }, at, value: Readonly<Record<string, boolean>>) =>
+      view.setUint8(
+        at,
+        names.reduce((bits, name, place) => bits | (value[name] ? 1 << place : 0), 0),
+      ),
+  };
+}
+
 /** Names, in the order of `wit/`. */
 export function enumeration(...names: readonly string[]): Type {
   const named = (number: number): string => {
@@ -111,7 +138,7 @@ export function list(item: Type): Type {
     lift: (next, memory) => items(memory, Number(next()), Number(next())),
     load: (memory, at) => items(memory, memory.view.getUint32(at, true), memory.view.getUint32(at + 4, true)),
     store(memory, at, values: readonly never[]) {
-      const start = memory.allocate(values.length, item.size);
+      const start = memory.allocate(values.length, item.size, item.alignment);
       for (let index = 0; index < values.length; index++) {
         item.store(memory, start + index * item.size, values[index] as never);
       }

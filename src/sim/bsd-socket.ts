@@ -107,6 +107,8 @@ export abstract class BsdSocket<Peer extends BsdSocket<Peer>> extends Descriptio
     if (how !== "write") {
       this.received.clear();
       this.endReceiving();
+      // There is room for what the peer sends, again.
+      this.peer.wake(OUT);
     }
     if (how !== "read") {
       this.endSending();

@@ -6,7 +6,7 @@
  * Not modelled: flags, filters and fields that `wit/kqueue.wit` does not name, kqueues that watch kqueues, limits
  * of memory, and signals.
  */
-import { invalidValue, namedError } from "../errors.js";
+import { invalidType, invalidValue, namedError } from "../errors.js";
 import type { Kernel, OpenKernel } from "../kernel.js";
 import { createBsdPipe } from "./bsd-pipe.js";
 import { createBsdSocketPair } from "./bsd-socket.js";
@@ -105,10 +105,12 @@ export class SimulatedKqueue implements Kernel {
   /**
    * Makes a kernel with no file open and nothing scheduled.
    *
-   * @throws {TypeError} `ERR_INVALID_ARG_VALUE` if there is no such flavour.
+   * @throws {TypeError} `ERR_INVALID_ARG_VALUE` if there is no such flavour, `ERR_INVALID_ARG_TYPE`.
    */
-  constructor({ flavour }: SimulatedKqueueOptions) {
-    if (!Object.hasOwn(FLAVOURS, flavour)) {
+  constructor(options: SimulatedKqueueOptions) {
+    if (typeof options !== "object" || options === null) throw invalidType("options", "of type object", options);
+    const { flavour } = options;
+    if (typeof flavour !== "string" || !Object.hasOwn(FLAVOURS, flavour)) {
       throw invalidValue("options.flavour", `one of ${Object.keys(FLAVOURS).join(", ")}`, flavour);
     }
     this.flavour = flavour;

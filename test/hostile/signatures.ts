@@ -23,7 +23,8 @@ export interface Signature {
   readonly on?: ((receiver: never) => unknown) | undefined;
 }
 
-const { Events, FaultyKernel, Poller, SimulatedEpoll, VirtualClock } = { ...main, ...sim };
+const { Events, FaultyKernel, Poller, SimulatedEpoll, SimulatedKqueue, VirtualClock } = { ...main, ...sim };
+const FLAVOURS = ["freebsd", "netbsd", "openbsd", "dragonfly", "macos"];
 
 /** What the calls are made on: one of each, simulated. */
 export class Subjects {
@@ -256,9 +257,23 @@ export function signaturesOf(subjects: Subjects): Readonly<Record<string, Signat
         harmless({}, (receiver) => Reflect.get(SimulatedEpoll.prototype, name, receiver)),
       ]),
     ),
+    "new SimulatedKqueue": harmless({
+      options: parameter(
+        type.shape({ flavour: type.choice(...FLAVOURS) }),
+        (value: never) => new SimulatedKqueue(value),
+      ),
+      "options.flavour": parameter(type.choice(...FLAVOURS), (flavour: never) => new SimulatedKqueue({ flavour })),
+    }),
+    "SimulatedKqueue#open": harmless({}),
+    ...Object.fromEntries(
+      ["calls", "instances", "descriptors"].map((name) => [
+        `SimulatedKqueue#${name}`,
+        harmless({}, (receiver) => Reflect.get(SimulatedKqueue.prototype, name, receiver)),
+      ]),
+    ),
     "new FaultyKernel": harmless({
       kernel: parameter(
-        type.shape({ open: type.callable, name: type.choice("epoll") }),
+        type.shape({ open: type.callable, name: type.choice("epoll", "kqueue") }),
         (value: never) => new FaultyKernel(value, () => undefined),
       ),
       source: parameter(type.callable, (value: never) => new FaultyKernel(subjects.kernel, value)),
@@ -321,7 +336,17 @@ export function signaturesOf(subjects: Subjects): Readonly<Record<string, Signat
 
 type Io = Pick<
   typeof io,
-  "pipe" | "socketpair" | "eventfd" | "read" | "write" | "shutdown" | "setNonBlocking" | "dup" | "close"
+  | "pipe"
+  | "socketpair"
+  | "sendUrgent"
+  | "receiveUrgent"
+  | "eventfd"
+  | "read"
+  | "write"
+  | "shutdown"
+  | "setNonBlocking"
+  | "dup"
+  | "close"
 >;
 
 /** The functions that the platform's descriptors and the simulated ones have in common, and those of either. */
@@ -352,6 +377,11 @@ function ioSignatures(
     },
     read: transfer(functions.read),
     write: transfer(functions.write),
+    sendUrgent: {
+      ...ofFd((value) => functions.sendUrgent(value, 1)),
+      byte: parameter(type.integer(0, 255), (value: never) => functions.sendUrgent(fd, value)),
+    },
+    receiveUrgent: ofFd((value) => functions.receiveUrgent(value)),
     shutdown: {
       ...ofFd((value) => functions.shutdown(value, "both")),
       how: parameter(type.choice("read", "write", "both"), (value: never) => functions.shutdown(fd, value)),
@@ -366,7 +396,7 @@ function ioSignatures(
     },
     close: ofFd((value) => functions.close(value)),
     ...(isHarmless
-      ? { regular: {}, poll: ofFd(functions.poll) }
+      ? { regular: {}, tcpPair: {}, poll: ofFd(functions.poll) }
       : {
           listen: {
             address: parameter(address, (value: never) => functions.listen?.(value)),

@@ -1,14 +1,21 @@
 /** What differs from kernel to kernel, as far as the contract lets it: see the table in the README of `test/contract`. */
 import { Interest, type Kernel } from "lio-poller";
-import { SimulatedEpoll, type EventOrder, type SimulatedIo, type VirtualClock } from "lio-poller/sim";
+import {
+  SimulatedEpoll,
+  SimulatedKqueue,
+  type EventOrder,
+  type KqueueFlavour,
+  type SimulatedIo,
+  type VirtualClock,
+} from "lio-poller/sim";
 
 /** A simulated kernel, whichever. */
 export interface SimulatedKernel extends Kernel {
   readonly clock: VirtualClock;
   readonly io: SimulatedIo;
-  /** How many kernel objects, and how many notifiers, are open. */
+  /** How many kernel objects, and how many notifiers if it counts them, are open. */
   readonly instances: number;
-  readonly notifiers: number;
+  readonly notifiers?: number;
   order?: EventOrder | undefined;
 }
 
@@ -20,8 +27,20 @@ export const READ_CLOSED = 8;
 export const HANG_UP = 16;
 export const ERROR = 32;
 
+/** What a program can open. */
+export type FileKind = "regular" | "eventfd" | "pipe" | "socketpair" | "tcpPair";
+
 export interface Dialect {
   readonly name: string;
+  /** What programs open, and what they ask for: where a kernel has more to say, `test/contract` asks it. */
+  readonly kinds: readonly FileKind[];
+  readonly interests: number;
+  /** A registration ends with the number, even if the file lives on by a duplicate. */
+  readonly endsWithNumber: boolean;
+  /** An edge tells what has arisen; else all that is true. */
+  readonly edgesByDirection: boolean;
+  /** A change is several of the kernel's, so that a kernel that refuses one of them leaves it open what it holds. */
+  readonly changesInSteps: boolean;
   create(): SimulatedKernel;
   /** What an event tells someone with this interest of a file with these bits of poll(2); 0 if there is none. */
   readiness(bits: number, interest: number): number;
@@ -36,6 +55,22 @@ const RDHUP = 0x2000;
 
 const epoll: Dialect = {
   name: "epoll",
+  kinds: [
+    "regular",
+    "eventfd",
+    "eventfd",
+    "pipe",
+    "pipe",
+    "socketpair",
+    "socketpair",
+    "socketpair",
+    "tcpPair",
+    "tcpPair",
+  ],
+  interests: 7,
+  endsWithNumber: false,
+  edgesByDirection: false,
+  changesInSteps: false,
   create: () => new SimulatedEpoll(),
 
   readiness(bits, interest) {
@@ -58,5 +93,46 @@ const epoll: Dialect = {
   },
 };
 
-/** The kernels that are proved, by name. */
-export const dialects: Readonly<Record<string, Dialect>> = { epoll };
+/** kqueue reports by filter; `RDHUP` and `HUP` stand for the ends of what each direction's filter watches for. */
+function kqueue(flavour: KqueueFlavour, hasEventFds: boolean): Dialect {
+  return {
+    name: `kqueue-${flavour}`,
+    kinds: [...(hasEventFds ? (["eventfd"] as const) : []), "socketpair", "socketpair", "tcpPair"],
+    interests: Interest.READABLE | Interest.WRITABLE,
+    endsWithNumber: true,
+    edgesByDirection: true,
+    changesInSteps: true,
+    create: () => new SimulatedKqueue({ flavour }),
+
+    readiness(bits, interest) {
+      const reads = (interest & Interest.READABLE) !== 0 && (bits & IN) !== 0;
+      const writes = (interest & Interest.WRITABLE) !== 0 && (bits & OUT) !== 0;
+      const isReadEnd = reads && (bits & RDHUP) !== 0;
+      const isWriteEnd = writes && (bits & HUP) !== 0;
+      let readiness = 0;
+      if (reads) readiness |= READABLE;
+      if (writes) readiness |= WRITABLE;
+      if (isReadEnd) readiness |= READ_CLOSED;
+      if (isWriteEnd) readiness |= HANG_UP;
+      if ((isReadEnd || isWriteEnd) && (bits & ERR) !== 0) readiness |= ERROR;
+      return readiness;
+    },
+  };
+}
+
+const all: readonly Dialect[] = [
+  epoll,
+  kqueue("freebsd", true),
+  kqueue("netbsd", true),
+  kqueue("openbsd", false),
+  kqueue("dragonfly", false),
+  kqueue("macos", false),
+];
+
+/** The kernels that programs can run on, by name. */
+export const dialects: Readonly<Record<string, Dialect>> = Object.fromEntries(
+  all.map((dialect) => [dialect.name, dialect]),
+);
+
+/** Those of which no difference is known: the others run when they are asked for by name. */
+export const proved: readonly Dialect[] = [epoll];

@@ -32,6 +32,8 @@ export interface Registration {
   armed: boolean;
   /** The number has named the file all the time, and the kernel has told the truth about it. */
   certain: boolean;
+  /** It has ended in the kernel with its number: nothing more is told of it. */
+  dead: boolean;
   /** It may be about another file: what is told of it is anyone's guess. */
   vague: boolean;
   /** Edge modes: the readiness that was last seen, and that which arose since it was last told. */
@@ -103,6 +105,9 @@ export class Model {
   /** What the kernel may still have under a number that named the file, which lives on by a duplicate. */
   readonly #remainders = new Map<number, Set<File>>();
 
+  /** Numbers of which nobody knows what the kernel has. */
+  readonly #doubts = new Set<number>();
+
   /** @param bits what is true of a file now */
   constructor(
     readonly dialect: Dialect,
@@ -117,14 +122,22 @@ export class Model {
     if (!file.pollable) return ["EPERM"];
     const known = this.registrations.get(fd);
     if (known === undefined) return ["ok"];
-    if (known.file !== file) return this.#isRemainder(fd, file) ? ["ok", "EEXIST"] : ["ok"];
+    const isDoubtful = this.#isRemainder(fd, file) || (this.dialect.changesInSteps && !known.certain && this.disturbed);
+    if (known.file !== file) return isDoubtful ? ["ok", "EEXIST"] : ["ok"];
     return known.certain ? ["EEXIST"] : ["EEXIST", "ok"];
+  }
+
+  /** Asking the kernel whether a registration is still there can make it tell an edge anew. */
+  asked(fd: number): void {
+    const known = this.registrations.get(fd);
+    if (known !== undefined && this.dialect.changesInSteps) known.told = -1;
   }
 
   added(fd: number, file: File, key: Key, interest: number, mode: number): void {
     const armed = {
       armed: true,
       certain: true,
+      dead: false,
       vague: false,
       seen: 0,
       owed: 0,
@@ -135,6 +148,7 @@ export class Model {
     const registration = { fd, file, key, interest, mode, ...armed };
     this.registrations.set(fd, registration);
     this.#arm(registration);
+    if (this.#doubts.has(fd)) Object.assign(registration, { certain: false, vague: true });
   }
 
   /** Ok for whatever is registered. One whose file is gone may be told so, and must if the kernel has to be asked. */
@@ -143,11 +157,21 @@ export class Model {
     const known = this.registrations.get(fd);
     if (known === undefined) return ["ENOENT"];
     if (known.certain) return ["ok"];
+    if (this.dialect.endsWithNumber) return this.#modifyEnded(known, interest, mode);
     const gone = file === undefined ? ["EBADF"] : file.pollable ? ["ENOENT", "EBADF"] : ["EPERM"];
     // Under this number the kernel may have the file from before, and takes it for what was registered.
     if (this.#isRemainder(fd, file)) return ["ok", ...gone];
     const asks = (interest !== known.interest && interest !== 0) || (mode ?? known.mode) >= EDGE;
     return asks && file !== known.file ? gone : ["ok", ...gone];
+  }
+
+  #modifyEnded(
+    { interest, mode, dead, vague }: Registration,
+    wanted: number,
+    given: number | undefined,
+  ): readonly Answer[] {
+    const asks = dead && !vague && ((wanted & ~interest) !== 0 || (given ?? mode) >= EDGE);
+    return asks ? ["EBADF", "ENOENT"] : ["ok", "EBADF", "ENOENT"];
   }
 
   modified(fd: number, file: File | undefined, key: Key, interest: number, mode: number | undefined): void {
@@ -198,11 +222,23 @@ export class Model {
   /** A number no longer names its file, which may live on by another. */
   closed(fd: number, file: File): void {
     const known = this.registrations.get(fd);
-    if (known !== undefined && known.file === file) known.certain = false;
+    if (known !== undefined && known.file === file) {
+      known.certain = false;
+      known.dead = this.dialect.endsWithNumber;
+    }
+    if (this.dialect.endsWithNumber) return void this.#doubts.delete(fd);
     this.disturbed = true;
     const remainders = this.#remainders.get(fd);
     if (remainders === undefined) this.#remainders.set(fd, new Set([file]));
     else remainders.add(file);
+  }
+
+  /** A kernel that refused a part of a change may hold anything of it. */
+  doubted(fd: number): void {
+    this.#doubts.add(fd);
+    const known = this.registrations.get(fd);
+    if (known !== undefined) Object.assign(known, { certain: false, vague: true });
+    this.disturbed = true;
   }
 
   #isRemainder(fd: number, file: File | undefined): boolean {
@@ -212,8 +248,8 @@ export class Model {
   // ---- Waiting -----------------------------------------------------------------------------------------------------
 
   /** What an event of it would tell now. */
-  readiness({ file, interest }: Registration): number {
-    return file.isOpen ? this.dialect.readiness(this.bits(file), interest) : 0;
+  readiness({ file, interest, dead }: Registration): number {
+    return file.isOpen && !dead ? this.dialect.readiness(this.bits(file), interest) : 0;
   }
 
   /** It has something to tell, and nothing is in the way: a wait with room tells it. */
@@ -221,7 +257,7 @@ export class Model {
     if (!registration.armed || !registration.certain) return false;
     if (registration.refused) return true;
     const readiness = this.readiness(registration);
-    return registration.mode < EDGE ? readiness !== 0 : readiness !== 0 && registration.owed !== 0;
+    return registration.mode < EDGE ? readiness !== 0 : (readiness & registration.owed) !== 0;
   }
 
   /** A wait that begins now has a reason not to block. */
@@ -240,7 +276,7 @@ export class Model {
     if (refusals.some(({ operation }, index) => operation !== "modify" || armed[index] === false))
       this.disturbed = true;
     if (answer === "ok") this.#judgeAnswer(wait);
-    else if (!(room === 0 ? ["EINVAL"] : [...errors]).includes(answer))
+    else if (room === 0 ? answer !== "EINVAL" : answer === "EINTR" || !errors.has(answer))
       throw new Difference(`a wait failed: ${answer}`);
     else if (told.length > 0) throw new Difference("a wait that failed told events");
     refusals.forEach((refusal, index) => this.#refused(refusal, armed[index] as boolean));
@@ -261,7 +297,7 @@ export class Model {
     const expired = new Set<Key>();
     for (const event of told) {
       if (event.expirations === 0) {
-        silent.delete(this.#registrationTold(event, wait));
+        silent.delete(this.#registrationTold(event, wait, told.length + others >= room));
       } else {
         if (expired.has(event.key)) throw new Difference(`timer ${event.key} was told twice in one wait`);
         expired.add(event.key);
@@ -281,7 +317,7 @@ export class Model {
     // What was ready for a moment only is forgotten, unless it was not looked at.
     if (told.length === room || cut) return;
     for (const registration of this.registrations.values()) {
-      if (registration.mode >= EDGE && this.readiness(registration) === 0) registration.owed = 0;
+      if (registration.mode >= EDGE) registration.owed &= this.readiness(registration);
     }
   }
 
@@ -324,7 +360,8 @@ export class Model {
     timer.due += count * timer.period;
   }
 
-  #registrationTold({ key, readiness, errorCode }: Told, { errors, blurred, told }: Wait): Registration {
+  #registrationTold({ key, readiness, errorCode }: Told, wait: Wait, isFull: boolean): Registration {
+    const { errors, blurred, told, cut } = wait;
     const known = [...this.registrations.values()].find((registration) => registration.key === key);
     if (known === undefined) throw new Difference(`an event of nobody: key ${key}`);
     if (told.filter((event) => event.expirations === 0 && event.key === key).length > 1) {
@@ -332,7 +369,11 @@ export class Model {
     }
     if (!known.armed) throw new Difference(`key ${key} was told, and is not armed`);
 
-    if (errorCode !== undefined) {
+    const isTrue = this.readiness(known);
+    // Where the kernel gives the number of a file's own error, the event bears it, too.
+    const isRight = this.#isRight(known, readiness, isTrue, cut || isFull);
+    const isFileError = isRight || (blurred && readiness !== (known.interest | ERROR));
+    if (errorCode !== undefined && !isFileError) {
       // A deferred change was refused: by a fault, or because the file is gone.
       const isExplained = errors.has(errorCode) || known.refused || !known.certain;
       if (!isExplained) throw new Difference(`key ${key} was refused with ${errorCode}`);
@@ -342,9 +383,10 @@ export class Model {
       return known;
     }
 
-    const isTrue = this.readiness(known);
     if (!blurred && !known.vague) {
-      if (readiness !== isTrue) throw new Difference(`key ${key} is ready for ${isTrue}, and was told ${readiness}`);
+      if (!isRight) {
+        throw new Difference(`key ${key} is ready for ${isTrue}, and was told ${readiness}`);
+      }
       if (readiness === 0) throw new Difference(`key ${key} was told, and is not ready`);
       const isNew = known.owed !== 0 || known.told !== known.file.stirs || this.disturbed;
       if (known.mode >= EDGE && !isNew) throw new Difference(`key ${key} was told an edge twice`);
@@ -352,9 +394,17 @@ export class Model {
     known.armed = known.mode === LEVEL || known.mode === EDGE;
     known.passedOver = 0;
     known.seen = isTrue;
-    known.owed = 0;
-    known.told = blurred ? -1 : known.file.stirs;
+    known.owed &= this.dialect.edgesByDirection ? ~readiness : 0;
+    // Of a direction that was left out there may be more to come.
+    known.told = blurred || readiness !== isTrue ? -1 : known.file.stirs;
     return known;
+  }
+
+  #isRight({ mode, owed }: Registration, readiness: number, isTrue: number, isFull: boolean): boolean {
+    if (readiness === isTrue) return true;
+    if (!this.dialect.edgesByDirection || (readiness & ~isTrue) !== 0) return false;
+    // A direction that was told before, or that the kernel did not bring, is left out.
+    return isFull || this.disturbed || (mode >= EDGE && (owed & isTrue & ~readiness) === 0);
   }
 
   /** There was room for more: whatever had to be told and was not is lost. */
@@ -382,7 +432,11 @@ export class Model {
   #others(): number {
     if (this.disturbed) return Infinity;
     let count = this.#mayBeNotified ? 1 : 0;
-    for (const { armed, interest } of this.registrations.values()) if (!armed || interest === 0) count++;
+    for (const { armed, interest } of this.registrations.values()) {
+      if (!armed || interest === 0) count++;
+      // Two events of the kernel's can be one of a registration.
+      if (this.dialect.edgesByDirection && (interest & 3) === 3) count++;
+    }
     return count;
   }
 }

@@ -9,7 +9,7 @@ import { Events, Poller, PollerError, type Change, type Key, type Mode } from "l
 import { FaultyKernel, randomFaults, type FaultSource, type RandomFaults } from "lio-poller/sim";
 import { instanceFor } from "../support/internals.js";
 import { Random } from "../support/random.js";
-import type { Dialect, SimulatedKernel } from "./dialect.js";
+import type { Dialect, FileKind, SimulatedKernel } from "./dialect.js";
 import { File, Files } from "./files.js";
 import { Difference, Model, type Answer, type Refusal, type Told } from "./model.js";
 
@@ -120,7 +120,7 @@ export class World {
     while (this.kernel.clock.pending > 0) this.kernel.clock.step();
     for (const number of this.#files.numbers) this.kernel.io.close(number);
     this.#files = new Files();
-    const { instances, notifiers } = this.kernel;
+    const { instances, notifiers = 0 } = this.kernel;
     const bytes = this.#bytes() - this.#baseline;
     if (instances + notifiers + bytes === 0) return;
     throw new Difference(`left behind: ${instances} kernel objects, ${notifiers} notifiers, ${bytes} bytes`);
@@ -132,11 +132,18 @@ export class World {
     this.#startStep(this.#weather & FAULTS ? faults : 0);
     const name = nameOf([action, a, b, c, faults]);
     const what = this.actions[name](a, b, c);
+    this.#doubt();
     // A deletion that the kernel made nothing of, whatever it said, leaves something that goes on reporting.
     if (this.#refusals.some(({ operation }) => operation === "delete")) {
       for (const { model } of this.#pairs) model.disturbed = true;
     }
     return `${name} ${what}`;
+  }
+
+  /** A change of which a step was refused leaves it open what the kernel holds. */
+  #doubt(): void {
+    if (!this.#dialect.changesInSteps) return;
+    for (const { fd } of this.#refusals) for (const { model } of this.#pairs) model.doubted(fd);
   }
 
   /** What went wrong in the kernel in the last step, in words. */
@@ -155,20 +162,27 @@ export class World {
     open: ((a) => {
       if (this.#files.numbers.length >= MOST_FILES) return "nothing";
       const { io } = this.kernel;
-      const kind = a % 8;
-      if (kind === 0) return `regular ${this.#name(io.regular(), new File(false))}`;
-      if (kind < 3) return `eventfd ${this.#name(io.eventfd(kind - 1), new File(true))}`;
+      const kind = this.#dialect.kinds[a % this.#dialect.kinds.length] as FileKind;
+      if (kind === "regular") return `${kind} ${this.#name(io.regular(), new File(false))}`;
+      if (kind === "eventfd") return `${kind} ${this.#name(io.eventfd((a >>> 8) % 2), new File(true))}`;
       const [one, other] = [new File(true), new File(true)];
       one.peer = other;
       other.peer = one;
-      const numbers = kind < 5 ? io.pipe() : io.socketpair();
+      const numbers = io[kind]();
       this.#name(numbers[0], one);
       this.#name(numbers[1], other);
-      return `${kind < 5 ? "pipe" : "socketpair"} ${numbers.join(" ")}`;
+      return `${kind} ${numbers.join(" ")}`;
     }) as Action,
 
     write: ((a, b) => this.#transfer("write", this.#open(a), b)) as Action,
     read: ((a, b) => this.#transfer("read", this.#open(a), b)) as Action,
+
+    urgent: ((a, b) => {
+      const fd = this.#open(a);
+      const { io } = this.kernel;
+      const call = b % 3 === 0 ? () => io.receiveUrgent(fd) : () => io.sendUrgent(fd, b % 256);
+      return `${b % 3 === 0 ? "take" : "send"} ${fd}: ${this.#use(fd, call)}`;
+    }) as Action,
 
     shutdown: ((a, b) => {
       const fd = this.#open(a);
@@ -192,11 +206,12 @@ export class World {
     add: ((a, b, c) => {
       const { poller, model } = this.#pick(a);
       const fd = this.#target(model, a >>> 4, 3);
-      const [key, interest, mode] = [this.#key(b), interestOf(b >>> 8), c % 4];
+      const [key, interest, mode] = [this.#key(b), this.#interest(b >>> 8), c % 4];
       const options = { mode: MODES[mode] as Mode };
       const answer = answerOf(() => poller.add(fd, key, interest, mode === 0 && c & 8 ? undefined : options));
       this.#judge("add", answer, model.add(fd, this.#files.at(fd)), ["EEXIST"]);
-      if (answer === "ok") model.added(fd, this.#files.at(fd) as File, key, interest, mode);
+      if (answer === "ok") model.added(fd, this.#files.at(fd) ?? NO_FILE, key, interest, mode);
+      else model.asked(fd);
       return `${this.#pairs.findIndex((pair) => pair.model === model)} ${fd} key ${key} interest ${interest} mode ${mode}: ${answer}`;
     }) as Action,
 
@@ -205,7 +220,7 @@ export class World {
       const fd = this.#target(model, a >>> 4, 12);
       const known = model.registrations.get(fd);
       // Arming again is what modify is for, so most change nothing else.
-      const interest = known !== undefined && c & 48 ? known.interest : interestOf(b >>> 8);
+      const interest = known !== undefined && c & 48 ? known.interest : this.#interest(b >>> 8);
       const mode = c & 12 ? undefined : c % 4;
       const key = this.#key(b);
       const options = mode === undefined ? undefined : { mode: MODES[mode] as Mode };
@@ -231,7 +246,9 @@ export class World {
       const verdicts = poller.apply(changes);
       const answers = changes.map((change, index) => {
         const answer = verdicts[index]?.code ?? "ok";
-        this.#applied(model, change, answer);
+        // What is deleted in the same batch need not be modified before.
+        const isDeleted = changes.slice(index + 1).some(({ op, fd }) => op === "delete" && fd === change.fd);
+        this.#applied(model, change, answer, isDeleted);
         return `${change.op} ${change.fd}: ${answer}`;
       });
       return answers.join(", ");
@@ -377,7 +394,8 @@ export class World {
   /** Holds an answer against those that are right: the model's, or what a fault explains. */
   #judge(what: string, answer: Answer, right: readonly Answer[], also: readonly Answer[]): void {
     if (right.includes(answer)) return;
-    if (this.#errors.size > 0 && (this.#errors.has(answer) || also.includes(answer))) return;
+    const isLost = this.#dialect.changesInSteps && ["ok", "EEXIST", "ENOENT", "EBADF"].includes(answer);
+    if (this.#errors.size > 0 && (this.#errors.has(answer) || also.includes(answer) || isLost)) return;
     throw new Difference(`${what} answered ${answer}, not ${right.join(" or ")}`);
   }
 
@@ -398,6 +416,11 @@ export class World {
     return b % 8 === 1 ? key * 2 ** 32 : key;
   }
 
+  /** Reading is what most want. */
+  #interest(b: number): number {
+    return ([1, 1, 3, 2, 1, 3, 0, 7, 1, 5, 1, 3][b % 12] as number) & this.#dialect.interests;
+  }
+
   /** A descriptor for a change: so many times of 16 a registered one, else an open one or none at all. */
   #target(model: Model, a: number, registered: number): number {
     if (a % 16 < registered && model.registrations.size > 0) {
@@ -411,12 +434,12 @@ export class World {
     const word = random.word();
     const fd = this.#target(model, random.word(), 8);
     if (word % 4 === 0) return { op: "delete", fd };
-    const change = { fd, key: this.#key(word >>> 8), interest: interestOf(word >>> 16) };
+    const change = { fd, key: this.#key(word >>> 8), interest: this.#interest(word >>> 16) };
     const mode = MODES[(word >>> 4) % 6];
     return { op: word % 4 === 1 ? "modify" : "add", ...change, ...(mode === undefined ? {} : { mode }) };
   }
 
-  #applied(model: Model, change: Change, answer: Answer): void {
+  #applied(model: Model, change: Change, answer: Answer, isDeleted: boolean): void {
     const { op, fd } = change;
     const file = this.#files.at(fd);
     if (op === "delete") {
@@ -427,9 +450,12 @@ export class World {
     const mode = change.mode === undefined ? undefined : MODES.indexOf(change.mode);
     if (op === "add") {
       this.#judge("add", answer, model.add(fd, file), ["EEXIST"]);
-      if (answer === "ok") model.added(fd, file as File, change.key, change.interest, mode ?? 0);
+      if (answer === "ok") model.added(fd, file ?? NO_FILE, change.key, change.interest, mode ?? 0);
+      else model.asked(fd);
     } else {
-      this.#judge("modify", answer, model.modify(fd, file, change.interest, mode), ["ENOENT"]);
+      const right = model.modify(fd, file, change.interest, mode);
+      const isJoined = isDeleted && model.registrations.has(fd);
+      this.#judge("modify", answer, isJoined ? [...right, "ok"] : right, ["ENOENT"]);
       if (answer === "ok") model.modified(fd, file, change.key, change.interest, mode);
     }
   }
@@ -456,6 +482,7 @@ export class World {
       this.#waiting = undefined;
     }
     const told = answer === "ok" ? toldBy(events) : [];
+    this.#doubt();
     model.waited({
       room,
       timeout: timeout === undefined ? undefined : nanoseconds(timeout),
@@ -537,6 +564,9 @@ export class World {
   }
 }
 
+/** What a number names that is not open: a kernel that lies can have it registered. */
+const NO_FILE = new File(true);
+
 const WRITTEN = new Uint8Array(250_000);
 WRITTEN[0] = 1;
 const READ = new Uint8Array(300_000);
@@ -546,6 +576,7 @@ const WEIGHTS: Readonly<Record<keyof World["actions"], number>> = {
   open: 5,
   write: 8,
   read: 6,
+  urgent: 2,
   shutdown: 1,
   close: 3,
   dup: 2,
@@ -604,11 +635,6 @@ function toldBy(events: Events): Told[] {
     told.push({ key, readiness, errorCode, expirations });
   }
   return told;
-}
-
-/** Reading is what most want. */
-function interestOf(b: number): number {
-  return [1, 1, 3, 2, 1, 3, 0, 7][b % 8] as number;
 }
 
 function timerKey(b: number): Key {

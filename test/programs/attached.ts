@@ -1,11 +1,18 @@
 /** A process with an attached poller that does one thing: by which delivery, and what, its arguments say. */
-import { Interest, Poller } from "lio-poller";
+import { Interest, type Kernel, Poller } from "lio-poller";
 import { eventfd, write } from "lio-poller/io";
 import { deliveries, ONE } from "../support/deliveries.js";
+import { WrappedKernel } from "../support/wrapped-kernel.js";
 
 const [wanted, scenario] = process.argv.slice(2);
 const { kernel } = deliveries.find(({ way }) => way === wanted)!;
-const poller = new Poller({ kernel });
+let isBroken = false;
+/** The kernel, but that its `wait` throws once it is broken, which ends the component. */
+const fragile: Kernel = new WrappedKernel(kernel, (name, call) => (...values) => {
+  if (name === "wait" && isBroken) throw new Error("the kernel is broken");
+  return call(...values);
+});
+const poller = new Poller({ kernel: scenario === "trapped" ? fragile : kernel });
 const fd = eventfd(0);
 const later = (what: () => void): unknown => setTimeout(what, 10);
 
@@ -55,6 +62,12 @@ const scenarios: Readonly<Record<string, () => void>> = {
     throwThrice();
   },
   uncaught: throwThrice,
+  trapped: () => {
+    process.on("uncaughtException", (error: NodeJS.ErrnoException) => console.log("caught", error.code));
+    poller.add(fd, 1, Interest.READABLE);
+    isBroken = true;
+    write(fd, ONE);
+  },
 };
 
 /** Throws for the first of three events, which are ready together; the other two are reported again. */

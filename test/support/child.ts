@@ -14,6 +14,12 @@ export function command(path: string, args: readonly string[] = []): [string, st
   return [process.execPath, [...("Deno" in globalThis ? ["run", "--allow-all"] : []), path, ...args]];
 }
 
+/** How this runtime is told to run a text, as a module. */
+export function evaluation(text: string): [string, string[]] {
+  if ("Deno" in globalThis) return [process.execPath, ["eval", "--ext=mjs", text]];
+  return [process.execPath, [...("bun" in process.versions ? [] : ["--input-type=module"]), "--eval", text]];
+}
+
 /** Where a program of `test/programs/` is. */
 export function programPath(name: string): string {
   return fileURLToPath(new URL(`../programs/${name}.js`, import.meta.url));

@@ -35,6 +35,11 @@ export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await turn();
 }
 
+/** As `until`, for what must come about although the event loop blocks again and again. */
+export async function untilIdly(holds: () => boolean): Promise<void> {
+  while (!holds()) await idle(2);
+}
+
 /** Lets the event loop block, and turn as often as it likes, for so many milliseconds at least. */
 export function idle(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
