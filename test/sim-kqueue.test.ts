@@ -568,6 +568,29 @@ for (const flavour of flavours) {
       }
     });
 
+    it("does not block when something is refused of more changes than go at once", () => {
+      const simulated = new SimulatedKqueue({ flavour });
+      using poller = new Poller({ kernel: simulated });
+      const pairs = Array.from({ length: 1030 }, () => simulated.io.socketpair());
+      const events = new Events(1024);
+      for (const [fd, peer] of pairs) {
+        simulated.io.write(peer, byte);
+        poller.add(fd, fd, Interest.READABLE);
+      }
+      // Reported, disarmed because they were not armed again, drained, and armed by the next wait.
+      assert.deepEqual([poller.wait(events), poller.wait(events)], [1024, 6]);
+      assert.equal(poller.wait(events, { timeout: 0 }), 0);
+      for (const [fd] of pairs) {
+        simulated.io.read(fd, byte);
+        poller.modify(fd, fd, Interest.READABLE);
+      }
+      const first = pairs[0]?.[0] ?? assert.fail();
+      simulated.io.close(first);
+      const before = simulated.clock.now();
+      assert.equal(poller.wait(events, { timeout: 1000 }), 1);
+      assert.deepEqual([events.toArray()[0]?.errorCode, simulated.clock.now() - before], ["EBADF", 0n]);
+    });
+
     it("tells each once in a wait in which something else is refused", () => {
       const simulated = new SimulatedKqueue({ flavour });
       using poller = new Poller({ kernel: simulated });
