@@ -29,12 +29,13 @@ const NATIVE = "native";
 const FAULTS = "faults";
 const known = [...suites.map(({ name }) => name), NATIVE, FAULTS];
 
-const usage = `Usage: npm run test:wine [-- [--help] [--node VERSION]… [SUITE…]]
+const usage = `Usage: npm run test:wine [-- [--help] [--full] [--node VERSION]… [SUITE…]]
 
 Builds the addon for Windows, runs the suites in node.exe under Wine, and prints
 a table of them. With names: only these suites.
 
   --node  ${nodeVersions.join(" or ")}; both unless said
+  --full  as often as it takes, and not only as often as fits into every build
 
 Suites: ${known.join(", ")}
 
@@ -48,7 +49,11 @@ function options() {
   let parsed;
   try {
     parsed = parseArgs({
-      options: { help: { type: "boolean" }, node: { type: "string", multiple: true, default: nodeVersions } },
+      options: {
+        help: { type: "boolean" },
+        full: { type: "boolean" },
+        node: { type: "string", multiple: true, default: nodeVersions },
+      },
       allowPositionals: true,
     });
   } catch (error) {
@@ -59,11 +64,12 @@ function options() {
   for (const version of values.node) {
     if (!nodeVersions.includes(version)) throw new UsageError(`there is no Node ${version} for Wine`);
   }
-  return { help: values.help, versions: values.node, names: names.length === 0 ? known : names };
+  const { help, full, node } = values;
+  return { help, full, versions: node, names: names.length === 0 ? known : names };
 }
 
 async function main() {
-  const { help, versions, names } = options();
+  const { help, full, versions, names } = options();
   if (help) {
     process.stdout.write(usage);
     return 0;
@@ -85,7 +91,8 @@ async function main() {
       results.push({ where, name, ...run() });
     };
     for (const [version, node] of nodes) {
-      for (const suite of suites.filter(({ name }) => names.includes(name))) {
+      for (const usual of suites.filter(({ name }) => names.includes(name))) {
+        const suite = full ? { ...usual, ...usual.full } : usual;
         record(`Node ${version}`, suite.name, () => runSuite(wine, suite, version, node));
       }
     }

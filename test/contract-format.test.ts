@@ -188,7 +188,7 @@ describe("what is known of a kernel", () => {
       const { op: _, ...named } = step as Record<string, unknown>;
       const [checked] = checkScenarios([scenario(named as unknown as Step, wait)], "file.json");
       assert.ok(checked);
-      const without = (named: string): unknown => stepsOn({ kernel: "epoll", lacks: { [named]: "No" } }, checked);
+      const without = (what: string): unknown => stepsOn({ kernel: "epoll", lacks: { [what]: "No" } }, checked);
       assert.deepEqual(without("mode.edge"), { leftOut: "No" });
       assert.deepEqual(without("mode.level"), checked.steps);
       assert.deepEqual(without("interest.priority"), { leftOut: "No" });
