@@ -19,6 +19,8 @@ Napi::Object Handle(Napi::Env env, std::shared_ptr<Delivery> delivery, const cha
                napi_get_value_bool(info.Env(), info[0], &keeps);
                delivery->Refer(keeps);
              }));
+  handle.Set("acknowledge",
+             Napi::Function::New(env, [delivery](const Napi::CallbackInfo&) { delivery->Acknowledge(); }));
   handle.Set("close", Napi::Function::New(env, [delivery](const Napi::CallbackInfo&) { delivery->Close(); }));
   return handle;
 }
@@ -88,6 +90,8 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
     }
   }
 
+  void Acknowledge() override { Set(&ByThread::is_acknowledged_); }
+
   void Close() override {
     if (function_ == nullptr) return;
     Set(&ByThread::is_closed_);
@@ -123,7 +127,6 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
     napi_value undefined;
     napi_get_undefined(env, &undefined);
     if (napi_call_function(env, undefined, wake, 0, nullptr, nullptr) != napi_ok) ReportException(env);
-    self->Set(&ByThread::is_acknowledged_);
   }
 
   void Set(bool ByThread::*flag) {

@@ -17,6 +17,8 @@ class Delivery {
   virtual ~Delivery() = default;
   /// Keeps the loop running, or does not. A new one does not.
   virtual void Refer(bool keeps) = 0;
+  /// Lets the next call come, where one waits for that.
+  virtual void Acknowledge() {}
   /// When this returns, the function is not called any more, and nothing is held. Calling it twice does no harm.
   virtual void Close() = 0;
 };
@@ -34,8 +36,8 @@ class Waiter {
   virtual void Interrupt() = 0;
 };
 
-/// Delivery by a thread, which asks the waiter again only when `wake` has returned. A `NativeDelivery`, or a negative
-/// error number if there can be no thread.
+/// Delivery by a thread, which asks the waiter again only when the last call was acknowledged. A `NativeDelivery`, or a
+/// negative error number if there can be no thread.
 Napi::Value DeliverByThread(Napi::Env env, std::unique_ptr<Waiter> waiter, Napi::Function wake);
 
 /// Has an object closed when its environment ends, unless it is closed before.

@@ -136,17 +136,21 @@ export async function buildNative(name) {
 }
 
 /**
- * Builds the addon for this Node with other flags than node-gyp's, as `out-native/<name>/build/Release/lio_poller.node`.
- * Answers the folder in which node-gyp-build finds it, if `LIO_POLLER_PREBUILD` says so.
+ * Builds the addon for this Node with other flags than node-gyp's, as `out-native/<name>/build/Release/lio_poller.node`;
+ * `choose` may choose other sources. Answers the folder in which node-gyp-build finds it, if `LIO_POLLER_PREBUILD` says so.
  */
-export async function buildAddon(name, flags) {
+export async function buildAddon(name, flags, choose = (sources) => sources) {
   const folder = join(root, "out-native", name);
   const addon = join(folder, "build/Release/lio_poller.node");
-  const changed = Math.max(newest("host"), statSync(fileURLToPath(import.meta.url)).mtimeMs);
+  const { sources: own, defines } = bindings();
+  const sources = choose(own);
+  const changed = Math.max(
+    ...sources.map((source) => newest(dirname(source))),
+    statSync(fileURLToPath(import.meta.url)).mtimeMs,
+  );
   if (existsSync(addon) && statSync(addon).mtimeMs > changed) return folder;
 
   mkdirSync(dirname(addon), { recursive: true });
-  const { sources, defines } = bindings();
   const all = ["-std=c++17", "-g", "-fPIC", "-fno-exceptions", "-fvisibility=hidden", "-Wall", "-Wextra", ...flags];
   all.push(...defines, ...includes());
   const objects = sources.map((source) => join(folder, `${source.replaceAll("/", "+")}.o`));

@@ -10,17 +10,26 @@ import Mocha from "mocha";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const NO_DESCRIPTORS = "Deno's fs.openSync tells numbers of its own, which are no descriptors";
+const NO_CLEAN_UP = "Deno runs no addon's clean-up when a worker ends, so its descriptors stay open";
 
 /** Tests that a runtime cannot run: what their names contain, and why. */
 const LEFT_OUT = {
   bun: [["the core's self-test under node:wasi", "Bun's node:wasi lacks what it needs"]],
   deno: [
-    ["a_regular_file", NO_DESCRIPTORS],
+    ["the contract on epoll A descriptor that cannot be polled fails in a batch", NO_DESCRIPTORS],
+    ["platform's kernel, restricted to everything A descriptor that cannot be polled fails", NO_DESCRIPTORS],
     ["examples/descriptors/serial.ts", NO_DESCRIPTORS],
     ["examples/descriptors/fifo.ts", NO_DESCRIPTORS],
     ["the command watch prints a line when a FIFO", NO_DESCRIPTORS],
     ["the command watch prints JSON", NO_DESCRIPTORS],
     ["the command watch tells what it cannot watch", NO_DESCRIPTORS],
+    ["the echo program ends with", "a signal ends Deno without its handler being called"],
+    ["the echo program is not kept from ending by a Ctrl-C", "a signal ends Deno without its handler being called"],
+    ["the echo program exits with 1 when the clients die", "Deno does not tell of the end of a child that was killed"],
+    ["called past the checks refuse arguments of wrong types", "Deno's Node-API throws for a BigInt given as a number"],
+    ["a thread with open pollers gives their descriptors back", NO_CLEAN_UP],
+    ["a thread with open pollers can be terminated", NO_CLEAN_UP],
+    ["a storm of endings of workers", NO_CLEAN_UP],
   ],
 };
 const name = process.versions.bun ? "bun" : "Deno" in globalThis ? "deno" : "node";

@@ -9,6 +9,7 @@
 #include <ws2tcpip.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -19,6 +20,28 @@
 extern "C" NTSTATUS NTAPI NtCancelIoFileEx(HANDLE file, PIO_STATUS_BLOCK request, PIO_STATUS_BLOCK status);
 
 namespace lio {
+
+/// The exclusive flag would end the polls of others.
+struct AfdPollInfo {
+  LARGE_INTEGER timeout;
+  ULONG number_of_handles;
+  ULONG exclusive;
+  HANDLE handle;
+  ULONG events;
+  NTSTATUS status;
+};
+static_assert(sizeof(AfdPollInfo) == 32, "AFD's layout, whatever a handle's size");
+
+/// What is known of a socket's names, which change once at most, from not known to known: when it is bound or
+/// connected.
+struct Names {
+  bool is_open = false;
+  ADDRESS_FAMILY family = 0;
+  uint16_t local_port = 0;
+  uint16_t peer_port = 0;
+  uint8_t peer[16] = {};
+};
+
 namespace {
 
 constexpr ULONG kIoctlAfdPoll = 0x00012024;
@@ -31,17 +54,6 @@ constexpr NTSTATUS kStatusCancelled = static_cast<NTSTATUS>(0xC0000120);
 constexpr uint32_t kMostAtOnce = 1024;
 /// How long closing a port waits for its requests, in milliseconds. They come at once, but for a kernel that is busy.
 constexpr ULONGLONG kPatience = 200;
-
-/// The exclusive flag would end the polls of others.
-struct AfdPollInfo {
-  LARGE_INTEGER timeout;
-  ULONG number_of_handles;
-  ULONG exclusive;
-  HANDLE handle;
-  ULONG events;
-  NTSTATUS status;
-};
-static_assert(sizeof(AfdPollInfo) == 32, "AFD's layout, whatever a handle's size");
 
 int NumberOf(NTSTATUS status) {
   return ErrorNumberOf(static_cast<uint32_t>(status));
@@ -84,16 +96,6 @@ int Refusal(SOCKET socket) {
   DWORD flags = 0;
   return GetHandleInformation(reinterpret_cast<HANDLE>(socket), &flags) ? kENOTSOCK : kEBADF;
 }
-
-/// What is known of a socket's names, which change once at most, from not known to known: when it is bound or
-/// connected.
-struct Names {
-  bool is_open = false;
-  ADDRESS_FAMILY family = 0;
-  uint16_t local_port = 0;
-  uint16_t peer_port = 0;
-  uint8_t peer[16] = {};
-};
 
 uint16_t PortOf(const sockaddr_storage& address) {
   // IPv4's and IPv6's addresses have it in the same place; others have none.
@@ -220,6 +222,10 @@ std::shared_ptr<Port> Port::Open() {
 Port::Port(HANDLE port) : port_(port) {}
 
 Port::~Port() {
+#if defined(LIO_POLLER_GUARD_REQUESTS)
+  // The kernel would write to what is freed here.
+  if (in_flight_ != 0) std::abort();
+#endif
   for (HANDLE group : groups_) CloseHandle(group);
   CloseHandle(port_);
 }

@@ -56,8 +56,10 @@ async function compileAll(jobs, options) {
 /**
  * Builds the addon as node-gyp would lay it out below the folder, which node-gyp-build finds by the environment variable
  * LIO_POLLER_PREBUILD.
+ *
+ * @param further definitions beside those of `binding.gyp`
  */
-export async function buildAddon(folder) {
+export async function buildAddon(folder, further = []) {
   const objects = join(folder, "objects");
   const addon = join(folder, "build/Release/lio_poller.node");
   mkdirSync(objects, { recursive: true });
@@ -73,7 +75,8 @@ export async function buildAddon(folder) {
     source: join(root, source),
     object: join(objects, `${source.replaceAll("/", "_")}.o`),
   }));
-  await compileAll(jobs, ["-O2", "-g", "-fno-exceptions", "-fvisibility=hidden", ...includes, ...DEFINITIONS]);
+  const options = ["-O2", "-g", "-fno-exceptions", "-fvisibility=hidden"];
+  await compileAll(jobs, [...options, ...includes, ...DEFINITIONS, ...further]);
   const parts = jobs.map(({ object }) => object);
   run(COMPILER, ["-shared", "-o", addon, ...parts, ...STATIC, imports, "-ldelayimp", ...SYSTEM_LIBRARIES]);
 }

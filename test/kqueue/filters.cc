@@ -8,6 +8,10 @@
 // - The error of a socket cannot be read on Linux without taking it away, so it is told from what else is known: on a
 //   Unix socket it can only be ECONNRESET; on a TCP socket it is ECONNREFUSED if no round trip was ever measured, else
 //   ECONNRESET. That names refusals and resets rightly, but not time-outs or a reset after the peer's FIN (EPIPE).
+// - An urgent byte that was taken is no exception any more: Linux forgets it, where the others keep its mark until data
+//   behind it is read.
+// - A pipe goes one way, as Linux's, NetBSD's and macOS's; FreeBSD's, OpenBSD's and DragonFly's go both ways, so that there
+//   also the read end is writable.
 // - A Unix listener's backlog is told as 1: Linux does not tell its length.
 // - The end of a regular file is looked at when kevent() is called: a blocked call does not see it grow.
 
@@ -133,26 +137,39 @@ Reading SocketWrite(int fd, const File& file, uint32_t fflags, int64_t data) {
   return reading;
 }
 
+/// What poll(2) says of a pipe's end for that the filter of this direction has nothing more to wait for. Each end tells
+/// that the other one is closed: the read end hangs up, the write end fails. In filt_piperead and filt_pipewrite both
+/// filters of both ends tell it, and so do the "neutered" ones in XNU's pipe_kqfilter; but those of a FIFO that was not
+/// opened for their direction never fire in FreeBSD's.
+short EndOfPipe(const File& file, int filter) {
+  if (file.kind == File::Kind::kPipe) return POLLHUP | POLLERR;
+  return filter == EVFILT_READ ? POLLHUP : POLLERR;
+}
+
 // "Returns when there is data to read; data contains the number of bytes available. When the last writer disconnects,
-// the filter will set EV_EOF in flags." In pipe_kqfilter a filter for the other direction attaches and never
-// fires; poll(2) tells of nothing but the own direction.
-Reading PipeRead(int fd) {
+// the filter will set EV_EOF in flags."
+Reading PipeRead(int fd, const File& file) {
   short ready = Poll(fd, POLLIN);
   Reading reading;
-  reading.data = Asked(fd, FIONREAD, 0);
-  reading.eof = (ready & POLLHUP) != 0;
+  reading.eof = (ready & EndOfPipe(file, EVFILT_READ)) != 0;
+  // The write end of a pipe knows this number too, and cannot read them.
+  if ((ready & POLLERR) == 0) reading.data = Asked(fd, FIONREAD, 0);
   reading.ready = reading.eof || (ready & POLLIN) != 0;
   return reading;
 }
 
 // "For sockets, pipes and fifos, data will contain the amount of space remaining in the write buffer. The filter will
-// set EV_EOF when the reader disconnects". In pipewrite data is 0 then.
-Reading PipeWrite(int fd) {
+// set EV_EOF when the reader disconnects". In filt_pipewrite data is 0 then, and in FreeBSD's pipeclose the knote becomes
+// EV_ONESHOT: "make sure cleared knotes disappear soon" in knlist_cleardel.
+Reading PipeWrite(int fd, const File& file) {
   short ready = Poll(fd, POLLOUT);
   Reading reading;
-  reading.eof = (ready & POLLERR) != 0;
+  reading.eof = (ready & EndOfPipe(file, EVFILT_WRITE)) != 0;
   if (reading.eof) {
     reading.ready = true;
+#if !defined(KQUEUE_EMULATION_MACOS)
+    reading.last = file.kind == File::Kind::kPipe;
+#endif
     return reading;
   }
   reading.ready = (ready & POLLOUT) != 0;
@@ -276,7 +293,7 @@ int Attachable(int fd, const File& file, int filter) {
   if (file.kind == File::Kind::kQueue) return EINVAL;
   // In pipe_kqfilter, "other end of pipe has been closed"; so in OpenBSD and macOS, while NetBSD says EBADF. A FIFO's
   // reader may come back: it attaches and says EV_EOF.
-  if (file.kind == File::Kind::kPipe && PipeWrite(fd).eof) return EPIPE;
+  if (file.kind == File::Kind::kPipe && PipeWrite(fd, file).eof) return EPIPE;
   return 0;
 }
 
@@ -290,7 +307,7 @@ Reading Run(int fd, const File& file, int filter, uint32_t fflags, int64_t data)
       return reads ? SocketRead(fd, file, fflags, data) : SocketWrite(fd, file, fflags, data);
     case File::Kind::kPipe:
     case File::Kind::kFifo:
-      return reads ? PipeRead(fd) : PipeWrite(fd);
+      return reads ? PipeRead(fd, file) : PipeWrite(fd, file);
     case File::Kind::kRegular:
       return RegularRead(fd, fflags);
     case File::Kind::kEventCounter:
