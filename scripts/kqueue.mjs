@@ -7,7 +7,7 @@ for (const [name, f] of [
   console.log(
     await buildAddon(name, flags, (sources) => [
       ...sources.filter((source) => source !== "host/kernels/epoll.cc"),
-      ...["test/kqueue/kqueue.cc","test/kqueue/filters.cc","test/kqueue/addon/calls.cc"].map((name) => name),
+      ...["test/kqueue/kqueue.cc", "test/kqueue/filters.cc", "test/kqueue/addon/calls.cc"].map((name) => name),
     ]),
   );
 }
