@@ -52,12 +52,13 @@ export async function compile(entry, replaced = {}, options = []) {
 }
 
 /** The core of a kernel's component; `changed` gives other texts for files of `assembly/`. */
-export function compileCore(kernel, changed = {}) {
-  return compile("assembly/index.ts", { ...changed, "assembly/kernel.ts": `export * from "./kernels/${kernel}";\n` });
+export function compileCore(kernel, changed = {}, options = []) {
+  const texts = { ...changed, "assembly/kernel.ts": `export * from "./kernels/${kernel}";\n` };
+  return compile("assembly/index.ts", texts, options);
 }
 
 /** The core's self-test, on a scripted kernel and clock of its own; `changed` as in `compileCore`. */
-export function compileSelfTest(changed = {}) {
+export function compileSelfTest(changed = {}, options = []) {
   const replaced = {
     ...changed,
     "assembly/kernel.ts": `export * from "./selftest/kernel";
@@ -69,7 +70,7 @@ export * from "./numbered";
 `,
     "assembly/clock.ts": 'export * from "./selftest/clock";\n',
   };
-  return compile("assembly/selftest/index.ts", replaced);
+  return compile("assembly/selftest/index.ts", replaced, options);
 }
 
 /** The core's parts that depend on nothing, for tests in JavaScript. */

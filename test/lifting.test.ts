@@ -196,6 +196,23 @@ describe("the facade's own lifting", () => {
   }
 });
 
+describe("the component's next deadline", () => {
+  it("is that of the timer that is due first, also if there is only one, and none if there is none", () => {
+    const poller = new JcoPoller(jcoInstance(new SimulatedEpoll()));
+    const next = (): bigint | undefined => poller.nextDeadline();
+    assert.equal(next(), undefined);
+    poller.addTimer(1n, 5_000n);
+    assert.equal(next(), 5_000n);
+    poller.addTimer(2n, 3_000n);
+    assert.equal(next(), 3_000n);
+    poller.deleteTimer(2n);
+    assert.equal(next(), 5_000n);
+    poller.deleteTimer(1n);
+    assert.equal(next(), undefined);
+    poller.close();
+  });
+});
+
 describe("an error code", () => {
   const codes: readonly [tag: string, value: number | undefined, code: string][] = [
     ["bad-descriptor", undefined, "EBADF"],

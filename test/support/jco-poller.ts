@@ -109,6 +109,19 @@ export class JcoPoller {
     coded(() => this.#poller.notify());
   }
 
+  /** Arms a timer that is due at a moment of the kernel's clock. */
+  addTimer(key: bigint, due: bigint): void {
+    coded(() => this.#poller.addTimer(key, { tag: "at", val: due }, 0n));
+  }
+
+  deleteTimer(key: bigint): void {
+    coded(() => this.#poller.deleteTimer(key));
+  }
+
+  nextDeadline(): bigint | undefined {
+    return coded(() => this.#poller.nextDeadline());
+  }
+
   descriptor(): number {
     return Number(coded(() => this.#poller.descriptor()));
   }
