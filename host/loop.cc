@@ -9,7 +9,7 @@
 
 namespace lio {
 
-Napi::Object Handle(Napi::Env env, std::shared_ptr<Delivery> delivery, const char* way, bool keeps_context) {
+Napi::Object Handle(Napi::Env env, const std::shared_ptr<Delivery>& delivery, const char* way, bool keeps_context) {
   Napi::Object handle = Napi::Object::New(env);
   handle.Set("way", way);
   handle.Set("keepsContext", keeps_context);
@@ -153,7 +153,7 @@ Napi::Value DeliverByThread(Napi::Env env, std::unique_ptr<Waiter> waiter, Napi:
   int error = delivery->Start(wake);
   if (error != 0) return Napi::Number::New(env, -error);
   // Not every runtime calls thread-safe functions in the context that they were made in.
-  return Handle(env, std::move(delivery), "thread", false);
+  return Handle(env, delivery, "thread", false);
 }
 
 }  // namespace lio

@@ -24,7 +24,7 @@ class Delivery {
 };
 
 /// The JavaScript object for one: `NativeDelivery` in src/native.ts.
-Napi::Object Handle(Napi::Env env, std::shared_ptr<Delivery> delivery, const char* way, bool keeps_context);
+Napi::Object Handle(Napi::Env env, const std::shared_ptr<Delivery>& delivery, const char* way, bool keeps_context);
 
 /// Tells when a kernel object may have events. Its thread is the only one that calls `Wait`.
 class Waiter {
