@@ -12,14 +12,21 @@ export type { SimulatedIo } from "./files.js";
 export type { EventOrder } from "./epoll-instance.js";
 export {
   type DocumentedErrors,
+  type ChangeFault,
+  type DelayFault,
+  type ErrorFault,
   type Fault,
   type FaultSource,
   type KernelCall,
   type KernelChange,
+  type NotifyFault,
+  type PartialFault,
   randomFaults,
   type RandomFaults,
   type RandomFaultsOptions,
   type ScriptedFault,
+  type ShuffleFault,
+  type SpuriousFault,
   scriptedFaults,
   shrink,
 } from "./faults.js";
