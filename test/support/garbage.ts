@@ -23,8 +23,8 @@ export async function collectGarbage(): Promise<void> {
 }
 
 /** Collects garbage until the condition holds. False if it does not for long: a busy machine runs finalizers late. */
-export async function collectUntil(holds: () => boolean): Promise<boolean> {
-  for (let round = 0; round < 500 && !holds(); round++) {
+export async function collectUntil(holds: () => boolean, rounds = 500): Promise<boolean> {
+  for (let round = 0; round < rounds && !holds(); round++) {
     collect();
     await (round < 50 ? turn() : sleep(20));
   }
