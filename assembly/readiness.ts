@@ -71,13 +71,6 @@ export class EventBuffer {
     release(changetype<usize>(this), offsetof<EventBuffer>());
   }
 
-  /** Where there is room for no event any more. */
-  // @ts-ignore: decorators of methods are AssemblyScript's
-  @inline
-  get limit(): usize {
-    return this.first + ((<usize>this.capacity) << EVENT_SHIFT);
-  }
-
   /** How many events there are. */
   get count(): u32 {
     return (<u32>(this.end - this.first)) >> EVENT_SHIFT;

@@ -14,6 +14,7 @@ import { FIRED, FIRED_FLAG, INTEREST_FLAGS, MODE_FLAGS, REGISTERED, Registration
 import { firedKey, saturated } from "./timers";
 
 const MODE_ONESHOT: u32 = 0;
+const MODE_LEVEL: u32 = 1;
 const MODE_EDGE_ONESHOT: u32 = 3;
 
 /** Waits, for ever unless there is a timeout. Answers an error; else the buffer tells the events. */
@@ -30,7 +31,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
 
   while (true) {
     flush(poller, buffer);
-    const mayBlock = buffer.count == 0 && !poller.woken;
+    const mayBlock = buffer.count == 0 && !poller.woken && poller.firstQueued < 0;
     let limit: u64 = mayBlock ? remaining : 0;
     let isLimited = hasTimeout || !mayBlock;
     if (poller.timers.armed > 0) {
@@ -63,7 +64,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
     const isFull = kernel.isFull;
     report(poller, buffer);
     if (poller.timers.armed > 0 && !hasExpired) hasExpired = expire(poller, buffer, now());
-    if (buffer.count > 0) return concluded(poller, buffer, OK);
+    if (buffer.count > 0 && !isBehind) return concluded(poller, buffer, OK);
     // The notification may have taken the only room.
     if (poller.woken && !isFull && !poller.unruly) return concluded(poller, buffer, OK);
     if (isTimed) remaining = until(deadline, now());
@@ -105,15 +106,26 @@ function expire(poller: Poller, buffer: EventBuffer, time: u64): bool {
 
 // ---- Before the kernel waits -----------------------------------------------------------------------------------------
 
-/** Empties the queue: reports refusals while there is room, and stages what arms or silences a registration. */
+/**
+ * Goes through the queue as it is: reports refusals while there is room, and stages what arms or silences a registration.
+ */
 function flush(poller: Poller, buffer: EventBuffer): void {
-  while (poller.firstQueued >= 0 && buffer.count < buffer.capacity) {
+  if (poller.firstQueued < 0) return;
+  const last = poller.queueLast;
+  let entry = last;
+  do {
+    if (buffer.count == buffer.capacity) return;
     const fd = poller.firstQueued;
-    const entry = poller.dequeue();
+    entry = poller.dequeue();
     if (!(entry.state & REGISTERED)) continue;
-    if (entry.error != OK) reportRefusal(poller, buffer, entry);
+    if (kernel.COMPLETES && entry.firedAt == <u32>poller.waits) {
+      // It has had its event of this wait.
+      poller.enqueue(fd, entry);
+      continue;
+    }
+    if (entry.error != OK) reportRefusal(poller, buffer, fd, entry);
     else stageDifference(poller, fd, entry);
-  }
+  } while (entry != last);
 }
 
 function stageDifference(poller: Poller, fd: i32, entry: Registration): void {
@@ -157,8 +169,13 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
       entry.applied = kernel.heldAfterRefusal(index, error);
       return;
     }
-    entry.applied = isGone(error) ? kernel.ABSENT : kernel.armed(entry.interest, entry.mode, false);
-    if (!kernel.CLOSING_ENDS || !isGone(error)) poller.unruly = true;
+    const isSilent = kernel.isReported(error) || (kernel.CLOSING_ENDS && isGone(error));
+    entry.applied = isSilent
+      ? kernel.heldAfterRefusal(index, error)
+      : isGone(error)
+        ? kernel.ABSENT
+        : kernel.armed(entry.interest, entry.mode, false);
+    if (!isSilent) poller.unruly = true;
     return;
   }
   entry.applied = kernel.heldAfterRefusal(index, error);
@@ -166,11 +183,22 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
   poller.enqueue(fd, entry);
 }
 
-function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration): void {
-  buffer.pushError(entry.key, entry.interest, entry.error);
+function reportRefusal(poller: Poller, buffer: EventBuffer, fd: i32, entry: Registration): void {
+  const wait = <u32>poller.waits;
+  if (!kernel.isReported(entry.error)) {
+    buffer.pushError(entry.key, entry.interest, entry.error);
+  } else {
+    // A state like any other: told by every wait in level mode, once.
+    const isLevel = entry.mode == MODE_LEVEL;
+    if (isLevel) poller.enqueue(fd, entry);
+    if (isLevel && entry.firedAt == wait) return;
+    buffer.end = writeEvent(buffer.end, entry.key, kernel.readinessOf(kernel.REPORTED_MASK, entry.interest));
+    entry.firedAt = wait;
+    if (isLevel) return;
+  }
   entry.error = OK;
   entry.state |= FIRED;
-  entry.firedAt = <u32>poller.waits;
+  entry.firedAt = wait;
 }
 
 // ---- After it --------------------------------------------------------------------------------------------------------
@@ -179,8 +207,8 @@ function reportRefusal(poller: Poller, buffer: EventBuffer, entry: Registration)
 function report(poller: Poller, buffer: EventBuffer): void {
   const wait = <u32>poller.waits;
   const end = kernel.readyList + <usize>kernel.ready * kernel.READY_STEP;
-  const limit = buffer.limit;
   let at = buffer.end;
+  isBehind = false;
   for (let event = kernel.readyList; event != end; event += kernel.READY_STEP) {
     const fd = kernel.readyFd(event);
     const entry = poller.find(fd);
@@ -197,7 +225,7 @@ function report(poller: Poller, buffer: EventBuffer): void {
       at = closed(poller, entry, applied, at);
       continue;
     }
-    if (kernel.COMPLETES) poller.enqueue(fd, entry);
+    if (kernel.COMPLETES) ended(poller, fd, entry, applied);
     const flags = entry.flags;
     const interest = flags & INTEREST_FLAGS;
     if (flags & FIRED_FLAG || interest == 0) {
@@ -206,18 +234,18 @@ function report(poller: Poller, buffer: EventBuffer): void {
       else if (!kernel.COMPLETES && left == applied) stray(poller);
       continue;
     }
-    if (kernel.MAY_EXCEED && at == limit) {
-      // Looked at again before the next wait, which arms what has spent itself on this.
-      entry.applied = kernel.unread(left, kernel.readyMask(event));
-      poller.enqueue(fd, entry);
-      continue;
-    }
     const readiness = kernel.readinessOf(kernel.readyMask(event), interest);
-    if (kernel.COMPLETES && readiness == 0) continue;
+    if (kernel.COMPLETES) {
+      // What came of a request for something else is asked anew, but for an error, which may be told once only.
+      if (readiness == 0 || (applied == kernel.CANCELLED && kernel.readyError(event) == OK)) continue;
+      entry.firedAt = wait;
+    }
     const told = at;
     at = writeEvent(at, entry.key, readiness, kernel.readyAmount(event));
     if (kernel.readyError(event) != OK) storeEventError(told, kernel.readyError(event));
     const mode = (flags & MODE_FLAGS) >> 8;
+    // What the kernel holds has ended, but the state has not.
+    if (mode == MODE_LEVEL && left != applied) poller.enqueue(fd, entry);
     if (mode != MODE_ONESHOT && mode != MODE_EDGE_ONESHOT) continue;
     entry.state = <u8>((flags | FIRED_FLAG) >> 16);
     entry.firedAt = wait;
@@ -225,10 +253,20 @@ function report(poller: Poller, buffer: EventBuffer): void {
   buffer.end = at;
 }
 
-/** A request has come to an end that outlived its registration: now another of its place can be armed. */
+/** Whether registrations are armed now that had to be before the last wait: another request had to end first. */
+let isBehind: bool = false;
+
+/** A request has come to an end: its registration is armed anew before the next wait. */
+function ended(poller: Poller, fd: i32, entry: Registration, applied: u32): void {
+  poller.enqueue(fd, entry);
+  if (applied == kernel.CANCELLED && !(entry.state & FIRED) && entry.interest != 0) isBehind = true;
+}
+
+/** The same of a request that outlived its registration: now another of its place can be armed. */
 function outlived(poller: Poller, fd: i32, entry: Registration): void {
+  const applied = entry.applied;
   entry.applied = kernel.IDLE;
-  if (entry.state & REGISTERED) poller.enqueue(fd, entry);
+  if (entry.state & REGISTERED) ended(poller, fd, entry, applied);
   else vacate(poller, fd, entry);
 }
 

@@ -35,6 +35,23 @@ export function race(
   return new Map(contenders.map(({ name }, i) => [name, timing(name, samples[i]!)]));
 }
 
+/** As `race`, for contenders that take turns of the event loop and tell how many nanoseconds they needed for `things`. */
+export async function raceAsync(
+  contenders: readonly { readonly name: string; run(): Promise<number> }[],
+  things: number,
+  rounds: number,
+): Promise<Map<string, Timing>> {
+  const samples = contenders.map(() => [] as number[]);
+  for (let round = -1; round < rounds; round++) {
+    for (let i = 0; i < contenders.length; i++) {
+      const turn = (i + Math.max(round, 0)) % contenders.length;
+      const nanoseconds = await contenders[turn]!.run();
+      if (round >= 0) samples[turn]!.push(nanoseconds / things);
+    }
+  }
+  return new Map(contenders.map(({ name }, i) => [name, timing(name, samples[i]!)]));
+}
+
 function timing(name: string, samples: number[]): Timing {
   const sorted = samples.toSorted((a, b) => a - b);
   const at = (part: number): number => sorted[Math.floor(part * (sorted.length - 1))] as number;
@@ -48,6 +65,13 @@ export function print(timings: Iterable<Timing>, unit: string): void {
       `${name.padEnd(44)} ${median.toFixed(1).padStart(9)} ns per ${unit}  (${low.toFixed(0)}–${high.toFixed(0)})`,
     );
   }
+}
+
+/** A number that is to reach a limit, printed with what came of it. */
+export function atLeast(what: string, value: number, limit: number): boolean {
+  const reached = value >= limit;
+  console.log(`${what.padEnd(60)} ${Math.round(value)}  (at least ${limit})  ${reached ? "reached" : "MISSED"}`);
+  return reached;
 }
 
 /** A ratio that is to stay below a limit, printed with what came of it. */

@@ -4,13 +4,13 @@
 
 namespace lio {
 
-uint8_t* MakeRoom(napi_env env, const Guest& guest, uint32_t count, size_t size, List& list) {
+uint8_t* MakeRoom(napi_env env, const Guest& guest, Memory& memory, uint32_t count, size_t size, List& list) {
   list = {0, count};
   if (count == 0) return nullptr;
-  list.pointer = guest.Allocate(env, count, size);
+  list.pointer = guest.Allocate(env, count, size, memory);
   bool threw = false;
   napi_is_exception_pending(env, &threw);
-  return threw ? nullptr : guest.Look(env).At(env, list.pointer, count, size);
+  return threw ? nullptr : memory.At(env, list.pointer, count, size);
 }
 
 bool Failures::Add(napi_env env, uint32_t index, int number, uint32_t length) {
@@ -23,8 +23,8 @@ bool Failures::Add(napi_env env, uint32_t index, int number, uint32_t length) {
   return true;
 }
 
-bool Failures::Write(napi_env env, const Guest& guest, List& list) const {
-  uint8_t* room = MakeRoom(env, guest, count_, sizeof(Failure), list);
+bool Failures::Write(napi_env env, const Guest& guest, Memory& memory, List& list) const {
+  uint8_t* room = MakeRoom(env, guest, memory, count_, sizeof(Failure), list);
   if (room == nullptr) return count_ == 0;
   memcpy(room, items_.get(), count_ * sizeof(Failure));
   return true;

@@ -47,18 +47,20 @@ inline NumberResult Refused(int number) {
 constexpr uint32_t kChangesRefused = 0;
 constexpr uint32_t kKernelRefused = 1;
 
+struct WaitError {
+  uint32_t tag;
+  union {
+    List changes;
+    ErrorCode kernel;
+  };
+};
+
 /// result<list<event>, wait-error>
 struct WaitResult {
   uint32_t tag;
   union {
     List events;
-    struct {
-      uint32_t tag;
-      union {
-        List changes;
-        ErrorCode kernel;
-      };
-    } error;
+    WaitError error;
   };
 };
 static_assert(sizeof(WaitResult) == 16, "the canonical ABI's layout");
@@ -76,7 +78,7 @@ void Write(uint8_t* at, const T& value) {
 
 /// Room for a list in the component, or null if it is empty, or if the component's allocator or what it answered was no
 /// good.
-uint8_t* MakeRoom(napi_env env, const Guest& guest, uint32_t count, size_t size, List& list);
+uint8_t* MakeRoom(napi_env env, const Guest& guest, Memory& memory, uint32_t count, size_t size, List& list);
 
 /// The changes of a batch that failed. Takes memory only if there are any.
 class Failures {
@@ -87,7 +89,7 @@ class Failures {
   uint32_t Count() const { return count_; }
 
   /// Gives them to the component as a list; false if it had no room for them.
-  bool Write(napi_env env, const Guest& guest, List& list) const;
+  bool Write(napi_env env, const Guest& guest, Memory& memory, List& list) const;
 
  private:
   std::unique_ptr<Failure[]> items_;

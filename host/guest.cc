@@ -6,7 +6,17 @@ namespace lio {
 
 Guest::Guest(napi_env env, napi_value memory, napi_value realloc) : env_(env) {
   if (memory != nullptr) napi_create_reference(env, memory, 1, &memory_);
-  if (realloc != nullptr) napi_create_reference(env, realloc, 1, &realloc_);
+  if (realloc == nullptr) return;
+  napi_create_reference(env, realloc, 1, &realloc_);
+  landing_ = Number(realloc, "landing");
+  landing_bytes_ = Number(realloc, "landingBytes");
+}
+
+uint32_t Guest::Number(napi_value object, const char* name) const {
+  napi_value value;
+  uint32_t number = 0;
+  if (napi_get_named_property(env_, object, name, &value) == napi_ok) napi_get_value_uint32(env_, value, &number);
+  return number;
 }
 
 Guest::~Guest() {
@@ -35,7 +45,8 @@ Memory Guest::Look(napi_env env) const {
   return {static_cast<uint8_t*>(bytes), length};
 }
 
-uint32_t Guest::Allocate(napi_env env, uint32_t count, size_t size) const {
+uint32_t Guest::Allocate(napi_env env, uint32_t count, size_t size, Memory& memory) const {
+  if (count <= landing_bytes_ / size) return landing_;
   napi_value realloc, undefined, result;
   if (realloc_ == nullptr || napi_get_reference_value(env, realloc_, &realloc) != napi_ok) {
     napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "the component has no allocator");
@@ -50,6 +61,7 @@ uint32_t Guest::Allocate(napi_env env, uint32_t count, size_t size) const {
   if (napi_get_value_uint32(env, result, &pointer) != napi_ok) {
     napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "the component's allocator answered no pointer");
   }
+  memory = Look(env);
   return pointer;
 }
 

@@ -21,9 +21,9 @@ class Memory {
   Memory(uint8_t* data, size_t length) : data_(data), length_(length) {}
 
   /// The bytes from `pointer` on, if `count` elements of `size` bytes are inside and aligned; else throws, and is null.
-  uint8_t* At(napi_env env, uint32_t pointer, uint32_t count, size_t size) const {
-    // Of all types that cross, none that starts a list or an area is aligned to more than 4.
-    if (pointer % 4 == 0 && pointer <= length_ && count <= (length_ - pointer) / size) return data_ + pointer;
+  /// Nearly all types that cross are aligned to 4 at most.
+  uint8_t* At(napi_env env, uint32_t pointer, uint32_t count, size_t size, uint32_t alignment = 4) const {
+    if (pointer % alignment == 0 && pointer <= length_ && count <= (length_ - pointer) / size) return data_ + pointer;
     napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "the component gave a pointer that is outside its memory");
     return nullptr;
   }
@@ -44,14 +44,20 @@ class Guest {
   /// The memory as it is now; one without a byte if there is none.
   Memory Look(napi_env env) const;
 
-  /// Room for `count` elements of `size` bytes, from the component's allocator: its pointer, or 0 if that threw. Memory
-  /// may have moved: look again.
-  uint32_t Allocate(napi_env env, uint32_t count, size_t size) const;
+  /// Room for `count` elements of `size` bytes, from the component's allocator: its pointer, or 0 if that threw. Looks
+  /// at the memory again if it may have moved.
+  uint32_t Allocate(napi_env env, uint32_t count, size_t size, Memory& memory) const;
 
  private:
+  uint32_t Number(napi_value object, const char* name) const;
+
   napi_env env_;
   napi_ref memory_ = nullptr;
   napi_ref realloc_ = nullptr;
+  // Where the allocator would put a list: see `landing` in src/component.ts. 0 bytes if that is not told. Asking it
+  // takes longer than a system call.
+  uint32_t landing_ = 0;
+  uint32_t landing_bytes_ = 0;
   // Fetching memory.buffer costs more than all else here, so it is kept until it reads as detached.
   mutable napi_ref buffer_ = nullptr;
 };

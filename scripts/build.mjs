@@ -27,7 +27,9 @@ function tsc(project) {
 try {
   // Files whose source is gone would be shipped, or run as tests.
   await rm(join(root, "dist"), { recursive: true, force: true });
-  await rm(join(root, "out"), { recursive: true, force: true });
+  for (const name of ["test", "bench", "examples"]) {
+    await rm(join(root, "out", name), { recursive: true, force: true });
+  }
   await buildComponents();
   tsc("tsconfig.json");
   nodeGyp(root);

@@ -55,9 +55,9 @@ export async function compile(entry, replaced = {}, options = []) {
 export function compileSelfTest() {
   const replaced = {
     "assembly/kernel.ts": `export * from "./selftest/kernel";
-export { ABSENT, CLOSING_ENDS, Descriptor, MAY_EXCEED, REPORTED, SPENT } from "./kernels/epoll";
+export { ABSENT, CLOSING_ENDS, Descriptor, REPORTED, REPORTED_MASK, SPENT } from "./kernels/epoll";
 export { afterEvent, armed, descriptorOf, isArmed, isNoisy, isReported, modifyAlwaysTells } from "./kernels/epoll";
-export { heldAfterRefusal, readinessOf, silenced, staysArmed, unread } from "./kernels/epoll";
+export { heldAfterRefusal, readinessOf, silenced, staysArmed } from "./kernels/epoll";
 export { readyAmount, readyError, readyFd, readyGeneration, readyMask } from "./kernels/epoll";
 export * from "./numbered";
 `,

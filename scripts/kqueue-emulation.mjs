@@ -6,7 +6,7 @@
  * Relies on g++ and nm, and on nothing that is built before. Everything goes into `out/kqueue/`.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -22,9 +22,9 @@ const flavours = [
   { name: "FreeBSD, threads", flags: ["-fsanitize=thread"] },
 ];
 
-/** Runs a program to its end; whether it succeeded in time. A wait that never ends is a failure too. */
-function run(command, args) {
-  const { status, signal, error } = spawnSync(command, args, { stdio: "inherit", timeout: 120_000 });
+/** Runs a program to its end; whether it succeeded. */
+function run(command, args, options) {
+  const { status, signal, error } = spawnSync(command, args, { ...options, stdio: "inherit" });
   if (error !== undefined) console.error(error.message);
   else if (signal !== null) console.error(`${command} was ended by ${signal}`);
   return status === 0;
@@ -33,10 +33,10 @@ function run(command, args) {
 /** Where the tests with the kqueue they test are, or undefined if they cannot be built. */
 function build({ name, flags }) {
   const program = join(output, name.replaceAll(/\W+/g, "-"));
-  const files = ["kqueue.cc", "filters.cc", "kqueue_test.cc"].map((file) => join(sources, file));
+  const files = readdirSync(sources).filter((file) => file.endsWith(".cc"));
   const warnings = ["-Wall", "-Wextra", "-Werror"];
-  const args = ["-std=c++17", "-O1", "-g", ...warnings, "-pthread", ...flags, `-I${sources}`, ...files, "-o", program];
-  return run("g++", args) ? program : undefined;
+  const args = ["-std=c++17", "-O1", "-g", ...warnings, "-pthread", ...flags, "-I.", ...files, "-o", program];
+  return run("g++", args, { cwd: sources }) ? program : undefined;
 }
 
 /** What is closed in a shared object is to go through the kqueue in it, and nobody else's through that. */
@@ -56,7 +56,8 @@ let failed = false;
 for (const flavour of flavours) {
   console.log(`\n${flavour.name}`);
   const program = build(flavour);
-  if (program === undefined || !run(program, process.argv.slice(2))) failed = true;
+  // A wait that never ends is a failure too.
+  if (program === undefined || !run(program, process.argv.slice(2), { timeout: 120_000 })) failed = true;
 }
 console.log("\nshared object");
 if (!shadowsForItselfAlone()) {

@@ -17,7 +17,7 @@ import { parseArgs } from "node:util";
 import { buildAddon, buildProgram } from "./wine/cross-build.mjs";
 import { report, verdict } from "./wine/report.mjs";
 import { faultPrograms, nativePrograms, suites } from "./wine/suites.mjs";
-import { fetchHeaders, fetchNode, installCommands, nodeVersions } from "./wine/tools.mjs";
+import { fetchNode, installCommands, nodeVersions } from "./wine/tools.mjs";
 import { windowsPath, Wine } from "./wine/wine.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -70,7 +70,7 @@ async function main() {
   const addon = join(folder, "addon");
   const nodes = new Map(versions.map((version) => [version, fetchNode(version, folder)]));
   console.error("> building the addon for Windows");
-  await buildAddon(addon, fetchHeaders(folder));
+  await buildAddon(addon);
   console.error("> making a Wine prefix");
   const wine = new Wine(folder, { LIO_POLLER_PREBUILD: windowsPath(addon) });
   try {

@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { type ComponentName, components } from "./components.js";
 import { pollerError, type PollerError } from "./errors.js";
-import type { Kernel, OpenKernel } from "./kernel.js";
+import type { Delivery, Kernel, OpenKernel } from "./kernel.js";
 
 /** A resource of the component: jco's object, and what the component knows it by. */
 export interface Resource<T> {
@@ -39,6 +39,9 @@ interface CoreExports extends WebAssembly.Exports {
   readonly numbersModifyTimer: Instance["modifyTimer"];
   readonly numbersDeleteTimer: Instance["deleteTimer"];
   readonly inUse: Instance["bytesInUse"];
+  readonly numbersOutlook: Instance["outlook"];
+  readonly numbersLanding: () => number;
+  readonly numbersLandingBytes: () => number;
 }
 
 /** No call runs. */
@@ -72,6 +75,8 @@ export class Instance {
   /** A period below 0 keeps the one that there is. */
   readonly modifyTimer: (poller: number, low: number, high: number, delay: number, period: number) => number;
   readonly deleteTimer: (poller: number, low: number, high: number) => number;
+  /** Returns where it lies. */
+  readonly outlook: (poller: number) => number;
   readonly apply: (poller: number, changes: number, length: number) => number;
   readonly applied: (result: number) => void;
   readonly read: (events: number) => number;
@@ -91,6 +96,8 @@ export class Instance {
       const { exports } = new WebAssembly.Instance(module, this.#watchResources(imports));
       if (!("cabi_realloc" in exports)) return { exports };
       core = exports as CoreExports;
+      // For the addon, to which jco hands the allocator: calling it costs more than a system call.
+      Object.assign(core.cabi_realloc, { landing: core.numbersLanding(), landingBytes: core.numbersLandingBytes() });
       return { exports: this.#guardDestructors(exports) };
     };
     const imports: Record<string, object> = { "lio:poller/types": {} };
@@ -116,6 +123,7 @@ export class Instance {
     this.addTimer = core.numbersAddTimer;
     this.modifyTimer = core.numbersModifyTimer;
     this.deleteTimer = core.numbersDeleteTimer;
+    this.outlook = core.numbersOutlook;
     this.apply = core[`${POLLER}#[method]poller.apply`] as Instance["apply"];
     this.applied = core[`cabi_post_${POLLER}#[method]poller.apply`] as Instance["applied"];
     this.read = core[`${POLLER}#[method]events.read`] as Instance["read"];
@@ -128,6 +136,11 @@ export class Instance {
     const now = this.#kernel.imports["clock"]?.["now"] as (() => bigint) | undefined;
     if (now === undefined) throw new Error("the kernel has no clock");
     return Number(now()) / 1e6;
+  }
+
+  /** As `OpenKernel.deliver`; `undefined` if the kernel has no such thing. */
+  deliver(descriptor: number, wake: () => void): Delivery | undefined {
+    return this.#kernel.deliver?.(descriptor, wake);
   }
 
   /** Makes a poller in this instance. @throws jco's error, whose payload is the error code. */

@@ -16,7 +16,12 @@ import { getSystemErrorMap } from "node:util";
  * - `"ERR_POLLER_UNSUPPORTED"`: there is no such kernel here, or the events are another kernel's.
  */
 export type PollerErrorCode =
-  "ERR_POLLER_ADDON" | "ERR_POLLER_BUSY" | "ERR_POLLER_CLOSED" | "ERR_POLLER_TRAPPED" | "ERR_POLLER_UNSUPPORTED";
+  | "ERR_POLLER_ADDON"
+  | "ERR_POLLER_ATTACHED"
+  | "ERR_POLLER_BUSY"
+  | "ERR_POLLER_CLOSED"
+  | "ERR_POLLER_TRAPPED"
+  | "ERR_POLLER_UNSUPPORTED";
 
 /** An operation that failed, by the kernel's word or because of the poller's state. */
 export class PollerError extends Error {

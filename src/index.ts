@@ -6,7 +6,15 @@
 export { PollerError, type PollerErrorCode } from "./errors.js";
 export { Events, type Key, type ReadyEvent } from "./events.js";
 export { Interest, type Mode } from "./interest.js";
-export type { CanonicalOptions, CoreFunction, ImportedFunction, Kernel, KernelName, OpenKernel } from "./kernel.js";
+export type {
+  CanonicalOptions,
+  CoreFunction,
+  Delivery,
+  ImportedFunction,
+  Kernel,
+  KernelName,
+  OpenKernel,
+} from "./kernel.js";
 export { type Notifier, notify } from "./notifier.js";
 export { platformKernels } from "./platform.js";
 export { restrict, type RestrictPolicy } from "./restrict.js";
@@ -20,3 +28,12 @@ export {
   type WaitOptions,
   type When,
 } from "./poller.js";
+export {
+  type Ready,
+  readable,
+  type ReadyIterator,
+  type ReadyOptions,
+  watch,
+  type WatchOptions,
+  writable,
+} from "./watch.js";

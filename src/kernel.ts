@@ -25,7 +25,27 @@ export interface OpenKernel {
   /** The interfaces that the component's world imports, by their WIT names, such as `epoll` and `clock`. */
   readonly imports: Readonly<Record<string, Readonly<Record<string, ImportedFunction>>>>;
 
+  /**
+   * Has `wake` called in this thread's event loop whenever the kernel object with that descriptor may have events, again
+   * and again for as long as it may. Left out by kernels that cannot: their pollers cannot be attached.
+   *
+   * @throws PollerError if there are not the means for it
+   */
+  deliver?(descriptor: number, wake: () => void): Delivery;
+
   /** Closes everything that the instance still holds. Called after a trap; calling it twice does no harm. */
+  close(): void;
+}
+
+/** A kernel object's way into an event loop. */
+export interface Delivery {
+  /** How the loop is told, such as `"uv_poll"`. */
+  readonly way: string;
+  /** Whether `wake` is called in the asynchronous context in which `deliver` was. */
+  readonly keepsContext: boolean;
+  /** Keeps the loop running, or does not. A new one does not. */
+  refer(keeps: boolean): void;
+  /** When this returns, `wake` is not called any more. Calling it twice does no harm. */
   close(): void;
 }
 

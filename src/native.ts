@@ -11,7 +11,21 @@ export interface NativeKernel {
   readonly functions: readonly string[];
   /** Makes the core function of that name for an instance with this memory. */
   bind(name: string, memory: CanonicalOptions["memory"], realloc: CanonicalOptions["realloc"]): CoreFunction;
+  /** As `NativeAddon.deliver`, where the kernel's objects are no descriptors that can be polled. */
+  deliver?(descriptor: number, wake: () => void): NativeDelivery | number;
   /** Closes every handle of the table. */
+  close(): void;
+}
+
+/** One kernel object's way into this thread's event loop, until it is closed: see `host/loop.h`. */
+export interface NativeDelivery {
+  /** How the loop is told. */
+  readonly way: "uv_poll" | "thread";
+  /** Whether it calls in the asynchronous context that it was made in. */
+  readonly keepsContext: boolean;
+  /** Keeps the loop running, or does not. A new one does not. */
+  refer(keeps: boolean): void;
+  /** When this returns, nothing is held and nothing is called any more. Calling it twice does no harm. */
   close(): void;
 }
 
@@ -56,6 +70,13 @@ export interface NativeAddon {
   /** The kernels of this platform, by name; the first is the one to use. */
   readonly kernels: Readonly<Record<string, new () => NativeKernel>>;
   readonly io: NativeIo;
+  /**
+   * Has `wake` called in this thread's event loop whenever the descriptor may be readable, again and again for as long as
+   * it is; never before it has returned. Returns a negative error number if that cannot be.
+   *
+   * @param inLoop by the loop's own means; else, or if it has none, by a thread
+   */
+  deliver(descriptor: number, wake: () => void, inLoop: boolean): NativeDelivery | number;
   /** Tells this process's notifiers from another's. */
   readonly nonce: bigint;
   /** Wakes the poller whose notifier has that name, on whichever thread; any other name does nothing. */

@@ -1,6 +1,8 @@
 /**
  * The poller's face: checks what it is given, then asks the component. Nothing about readiness is decided here.
  */
+import { isMainThread } from "node:worker_threads";
+import { type Attachable, Attachment, type Outlook } from "./attachment.js";
 import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, TRAPPED } from "./component.js";
 import { errorCodeAt, errorOf, rethrowLifted } from "./error-code.js";
 import { invalidType, invalidValue, namedError, outOfRange, pollerError, type PollerError } from "./errors.js";
@@ -97,10 +99,17 @@ const CHANGES_PER_CALL = 1024;
 const LONGEST_TIMEOUT = 2 ** 64 - 2 ** 11;
 
 /**
+ * The longest that a thread blocks without running any JavaScript, in nanoseconds: a worker is terminated only when it
+ * does. The main thread is not terminated.
+ */
+const LONGEST_BLOCK = isMainThread ? Infinity : 100e6;
+
+/**
  * A set of registered descriptors, and the wait for any of them to become ready.
  *
- * A poller belongs to the thread that made it. Everything is synchronous, and only {@link Poller.wait} blocks. A
- * descriptor is an integer of 32 bits; one below 0 is never open.
+ * A poller belongs to the thread that made it. Everything is synchronous, and only {@link Poller.wait} blocks; or nothing
+ * does, once it is {@link Poller.attach | attached} to the event loop. A descriptor is an integer of 32 bits; one below 0
+ * is never open.
  *
  * Every method throws a {@link PollerError} with code `ERR_POLLER_CLOSED` after `close`, `ERR_POLLER_BUSY` while a call
  * of a poller on the same kernel runs (from inside a kernel written in JavaScript), and `ERR_POLLER_TRAPPED` once the
@@ -110,6 +119,7 @@ export class Poller implements Disposable {
   readonly #kernel: Kernel;
   readonly #instance: Instance;
   #representation: number;
+  #attachment: Attachment | undefined;
   #lifted: LiftedPoller | undefined;
 
   /**
@@ -161,6 +171,7 @@ export class Poller implements Disposable {
     instance.state = IDLE;
     instance.refresh();
     if (failure !== 0) throw errorAt(instance, failure, "add", fd);
+    this.#attachment?.settle();
   }
 
   /**
@@ -197,6 +208,7 @@ export class Poller implements Disposable {
     }
     instance.state = IDLE;
     if (failure !== 0) throw errorAt(instance, failure, "modify", fd);
+    if (this.#attachment !== undefined) this.#attachment.settle();
   }
 
   /**
@@ -218,6 +230,7 @@ export class Poller implements Disposable {
     }
     instance.state = IDLE;
     if (failure !== 0) throw errorAt(instance, failure, "delete", fd);
+    this.#attachment?.settle();
   }
 
   /**
@@ -236,6 +249,7 @@ export class Poller implements Disposable {
     for (let from = 0; from < checked.length; from += CHANGES_PER_CALL) {
       this.#applySome(instance, checked, from, verdicts);
     }
+    this.#attachment?.settle();
     return verdicts;
   }
 
@@ -323,6 +337,7 @@ export class Poller implements Disposable {
     instance.state = IDLE;
     instance.refresh();
     if (failure !== 0) throw errorAt(instance, failure, syscall);
+    this.#attachment?.settle();
   }
 
   /**
@@ -335,12 +350,30 @@ export class Poller implements Disposable {
    * @param events where the events go; what it held before is gone
    * @returns how many events there are, at most `events.capacity`
    * @throws PollerError `EINVAL` if there is room for no event, `ENOMEM`; `EMFILE` if a descriptor that was closed while
-   * a duplicate of it lives has to be silenced and no descriptor is left for that
+   * a duplicate of it lives has to be silenced and no descriptor is left for that; `ERR_POLLER_ATTACHED` if the poller is
+   * attached
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   wait(events: Events, options?: WaitOptions): number {
     if (!isEvents(events)) throw invalidType("events", "an instance of Events", events);
     const timeout = this.#timeoutOf(options);
+    if (this.#attachment !== undefined) throw this.#canBeUsed() ? attached() : this.#refusal();
+    if (timeout >= 0 ? timeout <= LONGEST_BLOCK : LONGEST_BLOCK === Infinity) return this.#wait(events, timeout);
+    return this.#waitInParts(events, timeout);
+  }
+
+  /** Waits as often as it takes, so that the thread can be terminated in between. */
+  #waitInParts(events: Events, timeout: number): number {
+    const end = timeout < 0 ? Infinity : this.now() * 1e6 + timeout;
+    let left = timeout < 0 ? Infinity : timeout;
+    while (true) {
+      const count = this.#wait(events, Math.min(left, LONGEST_BLOCK));
+      if (count > 0 || left <= LONGEST_BLOCK || this.#outlook().isNotified) return count;
+      left = Math.max(0, end - this.now() * 1e6);
+    }
+  }
+
+  #wait(events: Events, timeout: number): number {
     const instance = this.#idle();
     const room = roomFor(events, this.#kernel, instance);
     setLength(events, 0);
@@ -355,6 +388,83 @@ export class Poller implements Disposable {
     if (count < 0) throw errorAt(instance, ~count, "wait");
     setLength(events, count);
     return count;
+  }
+
+  /**
+   * Hands the waiting over to this thread's event loop: whenever there are events, the callback gets them, all at once,
+   * and nothing blocks. What the loop had no time for stays for its next turn. Registrations, timers and notifications
+   * work as before; a notification without events calls the callback with none.
+   *
+   * For as long as there is a registration or an armed timer, the loop keeps running: see {@link Poller.unref}. The loop's
+   * timers know milliseconds only, so timers come up to one late, and never early.
+   *
+   * What the callback throws is an uncaught exception. It runs in the asynchronous context of this call.
+   *
+   * @param callback gets the events, which stand until it returns: the same object each time. They are what was ready when
+   * it was called, also if the callback ends some of these registrations
+   * @throws PollerError `ERR_POLLER_ATTACHED` if it is attached; `ENOTSUP` if the kernel cannot be waited for by an event
+   * loop, as simulated ones; `EMFILE`, `ENOMEM`, `EAGAIN`
+   * @throws TypeError `ERR_INVALID_ARG_TYPE`
+   */
+  attach(callback: (events: Events) => void): void {
+    if (typeof callback !== "function") throw invalidType("callback", "of type function", callback);
+    this.#idle();
+    if (this.#attachment !== undefined) throw attached();
+    this.#attachment = new Attachment(this.#attachable(), callback);
+  }
+
+  #attachable(): Attachable {
+    return {
+      collect: (events) => this.#wait(events, 0),
+      outlook: () => (this.#canBeUsed() ? this.#outlook() : undefined),
+      deliver: (wake) => {
+        const delivery = this.#instance.deliver(this.fd, wake);
+        if (delivery === undefined) throw namedError("ENOTSUP", "attach", "no event loop can wait for this kernel");
+        return delivery;
+      },
+      now: () => this.now(),
+    };
+  }
+
+  /** What holds after the last call. */
+  #outlook(): Outlook {
+    const instance = this.#instance;
+    const at = instance.outlook(this.#representation) >> 2;
+    const { words } = instance;
+    const high = words[at + 5] as number;
+    return {
+      hasQueued: words[at] !== 0,
+      rebuilds: words[at + 1] as number,
+      standing: words[at + 2] as number,
+      isNotified: words[at + 3] !== 0,
+      due: high === 0xffff_ffff ? Infinity : high * 2 ** 32 + (words[at + 4] as number),
+    };
+  }
+
+  /**
+   * Takes the waiting back from the event loop: the callback is not called any more, and {@link Poller.wait} works again.
+   * Does nothing if the poller is not attached. Events that have not been delivered are not lost.
+   */
+  detach(): void {
+    this.#attachment?.close();
+    this.#attachment = undefined;
+  }
+
+  /** How the event loop is told of events: `"uv_poll"` or `"thread"`; `undefined` if the poller is not attached. */
+  get delivery(): string | undefined {
+    return this.#attachment?.way;
+  }
+
+  /** Has the event loop go on for as long as there is a registration or an armed timer: as it is when just attached. */
+  ref(): void {
+    this.#idle();
+    this.#attachment?.refer(true);
+  }
+
+  /** Lets the event loop end whatever is registered. Without an effect, as `ref`, if the poller is not attached. */
+  unref(): void {
+    this.#idle();
+    this.#attachment?.refer(false);
   }
 
   /**
@@ -432,6 +542,7 @@ export class Poller implements Disposable {
     const lifted = this.#lifted;
     if (lifted === undefined) return;
     if (this.#instance.state === BUSY) throw busy();
+    this.detach();
     this.#lifted = undefined;
     this.#representation = 0;
     // A trapped instance has closed everything.
@@ -471,6 +582,10 @@ export class Poller implements Disposable {
     return instance;
   }
 
+  #canBeUsed(): boolean {
+    return this.#instance.state === IDLE && this.#representation !== 0;
+  }
+
   #refusal(): PollerError {
     if (this.#lifted === undefined) return pollerError("ERR_POLLER_CLOSED", "The poller is closed");
     if (this.#instance.state === BUSY) return busy();
@@ -495,6 +610,10 @@ export class Poller implements Disposable {
 
 function isKernelError(error: unknown): boolean {
   return error instanceof Error && error.name === "PollerError";
+}
+
+function attached(): PollerError {
+  return pollerError("ERR_POLLER_ATTACHED", "The poller is attached to the event loop, which waits in its place");
 }
 
 function busy(): PollerError {

@@ -96,6 +96,8 @@ class RestrictedKernel implements Kernel {
     const grants = new Grants(this.#limits);
     return {
       imports: { epoll: { ...unrestricted(epoll), ...restricted(epoll, grants) }, clock },
+      // The descriptor is one that the host has made itself.
+      ...(inner.deliver && { deliver: inner.deliver.bind(inner) }),
       close: () => {
         inner.close();
         grants.clear();

@@ -150,7 +150,7 @@ describe("what is known of a kernel", () => {
     const refuses = (iocp: unknown, message: RegExp): void => {
       assert.throws(() => checkKernels({ ...facts, iocp }, "file.json"), message);
     };
-    for (const wrong of ["sleep", "dup.under", "dup.onto.more", ""]) {
+    for (const wrong of ["sleep", "dup.under", "dup.onto.more", "mode", "mode.lazy", "mode.edge.more", ""]) {
       refuses({ lacks: { [wrong]: "No" }, untold: [] }, /is no step/);
     }
     refuses({ lacks: { dup: "" }, untold: [] }, /is not text/);
@@ -168,6 +168,22 @@ describe("what is known of a kernel", () => {
     assert.deepEqual(without("dup.onto"), { leftOut: "No" });
     assert.deepEqual(without("dup"), { leftOut: "No" });
     assert.deepEqual(without("close"), steps);
+  });
+
+  it("leaves out what names a mode that is not there, in a batch too", () => {
+    const add = { op: "add", fd: "a", key: 1, interest: [], mode: "edge" };
+    for (const step of [
+      { do: "apply", changes: [add] },
+      { ...add, op: undefined, do: "add" },
+    ]) {
+      const { op: _, ...named } = step as Record<string, unknown>;
+      const [checked] = checkScenarios([scenario(named as unknown as Step, wait)], "file.json");
+      assert.ok(checked);
+      const without = (mode: string): unknown =>
+        stepsOn({ kernel: "epoll", lacks: { [`mode.${mode}`]: "No" } }, checked);
+      assert.deepEqual(without("edge"), { leftOut: "No" });
+      assert.deepEqual(without("level"), checked.steps);
+    }
   });
 
   it("makes the contract silent about what it does not tell, and about nothing else", () => {

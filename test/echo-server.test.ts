@@ -7,6 +7,7 @@ import { setImmediate as eventLoopTurn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { close, connect, read, shutdown, WOULD_BLOCK, write } from "lio-poller/io";
 import { EchoServer, type ServerOptions } from "../examples/echo/server.js";
+import { command } from "./support/child.js";
 
 let server: EchoServer;
 let clients: number[];
@@ -204,14 +205,10 @@ describe("the echo server", () => {
 
 describe("the echo server without descriptors", () => {
   function crowded(what: string): Record<string, unknown> {
-    const program = fileURLToPath(new URL("./echo/crowded.js", import.meta.url));
-    const { stdout, stderr } = spawnSync(
-      "sh",
-      ["-c", 'ulimit -n 128; exec "$0" "$1" "$2"', process.execPath, program, what],
-      {
-        encoding: "utf8",
-      },
-    );
+    const [program, args] = command(fileURLToPath(new URL("./echo/crowded.js", import.meta.url)), [what]);
+    const { stdout, stderr } = spawnSync("sh", ["-c", 'ulimit -n 128; exec "$0" "$@"', program, ...args], {
+      encoding: "utf8",
+    });
     assert.equal(stderr, "");
     return JSON.parse(stdout) as Record<string, unknown>;
   }

@@ -11,6 +11,7 @@ import type { Job, Report } from "../examples/echo/job.js";
 import { Progress } from "../examples/echo/progress.js";
 import { run } from "../examples/echo/run.js";
 import { EchoServer } from "../examples/echo/server.js";
+import { command } from "./support/child.js";
 
 const CLIENTS = fileURLToPath(new URL("../examples/echo/clients.js", import.meta.url));
 const PROGRAM = fileURLToPath(new URL("../examples/echo/main.js", import.meta.url));
@@ -321,7 +322,7 @@ describe("the echo program", () => {
     args: readonly string[],
     meet?: (child: ChildProcess, stdout: string) => void,
   ): Promise<Ended> {
-    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(...command(PROGRAM, args), { stdio: ["ignore", "pipe", "pipe"] });
     let stdout = "";
     let stderr = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));

@@ -157,6 +157,23 @@ describe("the addon's epoll", () => {
     }
   });
 
+  it("believes no place for lists that it is told of instead", () => {
+    const epoll = create();
+    writeChange(64, 0, fd);
+    bound("control")(epoll, 64, 1, 0);
+    const wait = (landing: unknown, landingBytes: unknown): unknown => {
+      const realloc = Object.assign(() => 8192, { landing, landingBytes });
+      return kernel.bind("wait", memory, realloc)(epoll, 0, 0, 8, 1, 0n, 0);
+    };
+    for (const pointer of badPointers(12)) assert.throws(() => wait(pointer, 2 ** 32 - 1), OUTSIDE);
+    wait(4096, 12);
+    assert.deepEqual([word(0), word(4), word(8)], [0, 4096, 1]);
+    for (const bytes of [11, 0, undefined, "12", {}]) {
+      wait(4096, bytes);
+      assert.deepEqual([word(0), word(4), word(8)], [0, 8192, 1], String(bytes));
+    }
+  });
+
   it("passes on what the allocator throws", () => {
     const epoll = create();
     writeChange(64, 0, fd);

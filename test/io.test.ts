@@ -28,6 +28,7 @@ import {
   write,
   type Address,
 } from "lio-poller/io";
+import { evaluation } from "./support/child.js";
 
 const require = createRequire(import.meta.url);
 const root = dirname(require.resolve("lio-poller/package.json"));
@@ -120,6 +121,8 @@ describe("the descriptor helpers", () => {
 
   before(() => {
     directory = mkdtempSync(join(tmpdir(), "lio-poller-"));
+    // What starts processes may open something once.
+    spawnSync("true");
   });
 
   after(() => {
@@ -784,8 +787,8 @@ describe("the descriptor helpers", () => {
 
   describe("in a process of their own", () => {
     /** Runs a program, which fails by throwing or by dying of a signal. */
-    function run(command: string, values: string[], program: string): void {
-      const { status, signal, stderr } = spawnSync(command, [...values, program], { cwd: root, encoding: "utf8" });
+    function run(command: string, values: string[]): void {
+      const { status, signal, stderr } = spawnSync(command, values, { cwd: root, encoding: "utf8" });
       assert.deepEqual({ status, signal, stderr }, { status: 0, signal: null, stderr: "" });
     }
 
@@ -793,9 +796,7 @@ describe("the descriptor helpers", () => {
 
     it("never raise SIGPIPE, even in a program that is back at the default of dying", () => {
       run(
-        process.execPath,
-        ["--input-type=module", "--eval"],
-        `${imports}
+        ...evaluation(`${imports}
         const ignore = () => {};
         process.on("SIGPIPE", ignore).off("SIGPIPE", ignore);
         for (const [peer, fd] of [io.pipe(), io.socketpair(), io.socketpair("datagram")]) {
@@ -807,15 +808,13 @@ describe("the descriptor helpers", () => {
         assert.throws(() => io.sendUrgent(client, 1), { code: "EPIPE" });
         const [readEnd, writeEnd] = io.pipe();
         assert.equal(io.write(writeEnd, new Uint8Array(3)), 3);
-        assert.equal(io.read(readEnd, new Uint8Array(8)), 3);`,
+        assert.equal(io.read(readEnd, new Uint8Array(8)), 3);`),
       );
     }).timeout(10_000);
 
     it("keep SIGPIPE from a program that listens to it", () => {
       run(
-        process.execPath,
-        ["--input-type=module", "--eval"],
-        `${imports}
+        ...evaluation(`${imports}
         import { readFileSync } from "node:fs";
         import { setTimeout } from "node:timers/promises";
         const blocked = () => /^SigBlk:.*$/m.exec(readFileSync("/proc/thread-self/status", "latin1"))[0];
@@ -829,14 +828,12 @@ describe("the descriptor helpers", () => {
         // A signal of one's own comes after all that were raised before it.
         process.kill(process.pid, "SIGPIPE");
         while (raised === 0) await setTimeout(1);
-        assert.equal(raised, 1);`,
+        assert.equal(raised, 1);`),
       );
     }).timeout(10_000);
 
     it("say EMFILE when the process may not open more", () => {
-      run(
-        "sh",
-        ["-c", `ulimit -n 64 && exec "$0" --input-type=module --eval "$1"`, process.execPath],
+      const [program, values] = evaluation(
         `${imports}
         const listener = io.listen({ host: "127.0.0.1", port: 0 });
         const address = io.localAddress(listener);
@@ -854,6 +851,7 @@ describe("the descriptor helpers", () => {
         assert.throws(() => { for (;;) io.eventfd(); }, full);
         for (const [syscall, create] of Object.entries(creators)) assert.throws(create, { ...full, syscall });`,
       );
+      run("sh", ["-c", 'ulimit -n 64 && exec "$0" "$@"', program, ...values]);
     }).timeout(10_000);
   });
 });

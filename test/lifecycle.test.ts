@@ -18,6 +18,9 @@ const uses: Readonly<Record<string, (poller: Poller, fd: number) => unknown>> = 
   "apply of nothing": (poller) => poller.apply([]),
   wait: (poller) => poller.wait(new Events(1), { timeout: 0 }),
   notify: (poller) => poller.notify(),
+  attach: (poller) => poller.attach(() => {}),
+  ref: (poller) => poller.ref(),
+  unref: (poller) => poller.unref(),
   stats: (poller) => poller.stats(),
   fd: (poller) => poller.fd,
 };

@@ -141,7 +141,8 @@ describe("the component's memory", () => {
     };
     for (let round = 1; round <= 20; round++) {
       drop();
-      assert.ok(await collectUntil(() => collected === round * 5));
+      // A collector may keep what it finds an old address of, as JavaScriptCore's does.
+      assert.ok(await collectUntil(() => collected >= (round - 1) * 5));
     }
     // A hundred of them would be 200 MiB. What is collected may be freed a turn later, so a few may be there twice.
     assert.ok(kernel.bytes < 2 ** 25, `${kernel.bytes} bytes`);

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { command } from "./support/child.js";
 
 const root = dirname(createRequire(import.meta.url).resolve("lio-poller/package.json"));
 const MINUTES = 60_000;
@@ -55,10 +56,10 @@ describe("the packed package, installed into an empty folder", function () {
   this.timeout(5 * MINUTES);
   let folder = "";
 
-  function run(command: string, ...values: string[]): string {
+  function run(what: string, ...values: string[]): string {
     // npm hands its own settings, such as the folder that it works in, to the programs that it runs.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(?!config_)/i.test(name)));
-    return execFileSync(command, values, { cwd: folder, encoding: "utf8", env, stdio: ["ignore", "pipe", "pipe"] });
+    return execFileSync(what, values, { cwd: folder, encoding: "utf8", env, stdio: ["ignore", "pipe", "pipe"] });
   }
 
   before(() => {
@@ -85,17 +86,14 @@ describe("the packed package, installed into an empty folder", function () {
   });
 
   it("type-checks without help from the DOM's types, and polls", () => {
-    run(process.execPath, join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.json");
-    assert.equal(run(process.execPath, "program.js"), "true ENOENT\n");
+    run("node", join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.json");
+    const [program, args] = command("program.js");
+    assert.equal(run(program, ...args), "true ENOENT\n");
   });
 
   it("brings an addon along that needs no compiler", () => {
     const addon = createRequire(join(folder, "package.json")).resolve("node-gyp-build");
-    const resolved = run(
-      process.execPath,
-      "-p",
-      `require(${JSON.stringify(addon)}).resolve("node_modules/lio-poller")`,
-    );
+    const resolved = run("node", "-p", `require(${JSON.stringify(addon)}).resolve("node_modules/lio-poller")`);
     assert.match(resolved, /prebuilds/);
   });
 

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { command } from "./support/child.js";
 
 const root = dirname(createRequire(import.meta.url).resolve("lio-poller/package.json"));
 const readme = readFileSync(join(root, "README.md"), "utf8");
@@ -12,7 +13,7 @@ describe("the README", () => {
   it("begins with an example that is examples/readme.ts, word for word, and runs", () => {
     const [, example] = /```ts\n(.*?)```/s.exec(readme) ?? [];
     assert.equal(example, readFileSync(join(root, "examples/readme.ts"), "utf8"));
-    const { stdout } = spawnSync(process.execPath, [join(root, "out/examples/readme.js")], { encoding: "utf8" });
+    const { stdout } = spawnSync(...command(join(root, "out/examples/readme.js")), { encoding: "utf8" });
     assert.equal(stdout, "5 bytes\n");
   });
 

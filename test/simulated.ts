@@ -58,8 +58,8 @@ export function lifted({ imports }: OpenKernel): Epoll {
 }
 
 /** The core functions behind the imports, for one memory. */
-export function coreFunctions({ imports }: OpenKernel, options: CanonicalOptions) {
-  const functions = { ...imports["epoll"], ...imports["clock"] };
+export function coreFunctions<Functions = Epoll>({ imports }: OpenKernel, options: CanonicalOptions) {
+  const functions: Record<string, ImportedFunction> = Object.assign({}, ...Object.values(imports));
   const bound = Object.entries(functions).map(([name, imported]: [string, ImportedFunction]) => {
     const lower = (imported as { readonly [cabiLower]?: (options: CanonicalOptions) => unknown })[cabiLower];
     assert.ok(lower, `${name} has a core function`);
@@ -69,7 +69,7 @@ export function coreFunctions({ imports }: OpenKernel, options: CanonicalOptions
       core(...flat.map((value) => (typeof value === "number" ? value | 0 : value)));
     return [name, signed] as const;
   });
-  return Object.fromEntries(bound) as Record<keyof Epoll, (...flat: (number | bigint)[]) => unknown>;
+  return Object.fromEntries(bound) as Record<keyof Functions, (...flat: (number | bigint)[]) => unknown>;
 }
 
 /** Where this side of memory puts the return area and the changes; what `realloc` gives out comes after. */
@@ -83,11 +83,12 @@ export function linearMemory(grows = false) {
   let top = HEAP;
   const requests: number[] = [];
   const realloc = (pointer: number, oldSize: number, alignment: number, size: number): number => {
-    assert.deepEqual([pointer, oldSize, alignment], [0, 0, 4]);
+    assert.deepEqual([pointer, oldSize], [0, 0]);
+    assert.ok(alignment === 4 || alignment === 8, `${alignment} is an alignment of these interfaces`);
     requests.push(size);
     if (grows) memory.grow(1);
-    const place = top;
-    top += size;
+    const place = Math.ceil(top / alignment) * alignment;
+    top = place + size;
     return place;
   };
   return {
@@ -112,7 +113,28 @@ export function storeChanges(view: DataView, changes: readonly Change[]): void {
   });
 }
 
-const ERRORS = ["bad-descriptor", "already-exists", "not-found", "not-permitted", "access-denied", "invalid-argument"];
+/** The cases of `error-code`, by discriminant. */
+export const ERRORS = [
+  "bad-descriptor",
+  "already-exists",
+  "not-found",
+  "not-permitted",
+  "access-denied",
+  "invalid-argument",
+  "out-of-memory",
+  "no-space",
+  "too-many-descriptors",
+  "file-table-full",
+  "loop",
+  "interrupted",
+  "not-supported",
+  "no-system-call",
+  "bad-address",
+  "broken-pipe",
+  "not-a-socket",
+  "connection-refused",
+  "connection-reset",
+];
 
 /** The same functions by way of linear memory. */
 export function lowered(kernel: OpenKernel, grows = false): Epoll {

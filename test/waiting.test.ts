@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { Events, Interest, Poller } from "lio-poller";
 import { close, dup, eventfd } from "lio-poller/io";
 import { SimulatedEpoll } from "lio-poller/sim";
+import { evaluation } from "./support/child.js";
 
 const R = Interest.READABLE;
 
@@ -18,7 +19,7 @@ describe("a wait in a storm of signals", () => {
     using poller = new Poller();
     const events = new Events(1);
     const storm = `for (let i = 0; i < 3000; i++) process.kill(${process.pid}, "SIGUSR2");`;
-    const sender = spawn(process.execPath, ["-e", `process.stdout.write("ready"); ${storm}`]);
+    const sender = spawn(...evaluation(`process.stdout.write("ready"); ${storm}`));
     const exited = once(sender, "exit");
     await once(sender.stdout, "data");
     const before = poller.now();

@@ -54,6 +54,27 @@ describe("a thread with open pollers", () => {
     });
   }
 
+  it("can be terminated while it blocks in a wait without an end, and gives them back", async () => {
+    const before = openFiles();
+    const worker = await start({ pollers: 2, ending: "block" });
+    const blocking = once(worker, "message");
+    worker.postMessage("go");
+    await blocking;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(await worker.terminate(), 1);
+    assert.deepEqual([...openFiles().values()].toSorted(), [...before.values()].toSorted());
+  });
+
+  it("can be terminated while they are attached to its event loop, and gives them back", async () => {
+    const before = openFiles();
+    const worker = await start({ pollers: 8, ending: "attach" });
+    const attached = once(worker, "message");
+    worker.postMessage("go");
+    await attached;
+    assert.equal(await worker.terminate(), 1);
+    assert.deepEqual([...openFiles().values()].toSorted(), [...before.values()].toSorted());
+  });
+
   it("blocks in a wait of its own, and leaves this thread's pollers alone", async () => {
     const fd = eventfd(0);
     using poller = new Poller();

@@ -12,7 +12,8 @@ import { now } from "../clock";
 import { OK } from "../errors";
 import { LARGEST_DESCRIPTOR, NumberDescriptor, descriptorOfNumber } from "../kernel";
 import { saturated } from "../timers";
-import { failed } from "./area";
+import * as kernel from "../kernel";
+import { area, failed } from "./area";
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
@@ -95,4 +96,30 @@ export function numbersDeleteTimer(poller: Poller, low: u32, high: u32): usize {
 /** `poller.notify`. Answers 0, or where its failed result lies. */
 export function numbersNotify(poller: Poller): usize {
   return failure(notify(poller));
+}
+
+/** Where `cabi_realloc` puts whatever list a call of the kernel's returns, so that it need not be asked. */
+export function numbersLanding(): usize {
+  return kernel.landing;
+}
+
+/** How many bytes there is room for there. */
+export function numbersLandingBytes(): u32 {
+  return kernel.LANDING_BYTES;
+}
+
+/**
+ * What an event loop that waits in the poller's place must know after each call. Answers where it lies:
+ *
+ *    0  1 if a change waits for the next wait      8  registrations and armed timers      16  `poller.next-deadline`, or
+ *    4  rebuilds, cut to 32 bits                  12  1 if the last wait was notified         the largest u64 for none
+ */
+export function numbersOutlook(poller: Poller): usize {
+  const timers = poller.timers;
+  store<u32>(area, poller.firstQueued < 0 ? 0 : 1);
+  store<u32>(area, <u32>poller.rebuilds, 4);
+  store<u32>(area, poller.count + timers.armed, 8);
+  store<u32>(area, poller.woken ? 1 : 0, 12);
+  store<u64>(area, timers.armed == 0 ? u64.MAX_VALUE : timers.nextDue, 16);
+  return area;
 }

@@ -110,13 +110,6 @@ export function afterEvent(applied: u32, _mask: u32): u32 {
   return applied & ONESHOT ? SPENT : applied;
 }
 
-/** What to take for held after an event that was not reported: a wait brings no more events than there is room for. */
-// @ts-ignore: top-level decorators are AssemblyScript's
-@inline
-export function unread(applied: u32, _mask: u32): u32 {
-  return applied;
-}
-
 /** What to tell of an event, to someone with this interest. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
@@ -181,6 +174,7 @@ export const BATCH: u32 = 1024;
 
 const CHANGE_BYTES: u32 = 20;
 const ITEM_BYTES: u32 = 12;
+export const LANDING_BYTES: u32 = 1024 * 12;
 
 const OPERATION_ADD: u32 = 0;
 const OPERATION_MODIFY: u32 = 1;
@@ -188,7 +182,7 @@ const OPERATION_DELETE: u32 = 2;
 
 const changes = memory.data(1024 * 20, 8);
 // Where the lists land that a call returns: events or failures, 12 bytes each. One call at a time needs only one place.
-const landing = memory.data(1024 * 12, 8);
+export const landing = memory.data(1024 * 12, 8);
 const verdicts = memory.data(1024 * 4, 8);
 const result = memory.data(16, 8);
 
@@ -199,7 +193,7 @@ let calling: bool = false;
 export function landingFor(size: u32): usize {
   if (!calling) return 0;
   // More than was asked for. The host's fault, and memory must not grow while a wait runs.
-  if (size > BATCH * ITEM_BYTES) unreachable();
+  if (size > LANDING_BYTES) unreachable();
   return landing;
 }
 
@@ -360,8 +354,6 @@ export let refused: bool = false;
 export let ready: u32 = 0;
 /** Whether there was room for no more, so that there may be others. */
 export let isFull: bool = false;
-/** Whether a wait can bring events of more registrations than it was asked for. */
-export const MAY_EXCEED: bool = false;
 
 /**
  * Sends the batch and waits for at most `capacity` events. Answers an error; else there are `ready` events, or, if
@@ -435,3 +427,5 @@ export function isReported(_error: u32): bool {
 }
 /** What the kernel holds after such a refusal. */
 export const REPORTED: u32 = SPENT;
+/** The mask of the event that such a refusal stands for. */
+export const REPORTED_MASK: u32 = 0;

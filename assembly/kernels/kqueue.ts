@@ -26,6 +26,7 @@ const CLEAR: u32 = 0x40;
 const DISPATCH: u32 = 0x80;
 const READ_HELD: u32 = 0x1;
 const READ_ENABLED: u32 = 0x2;
+const WRITE_HELD: u32 = 0x4;
 const WRITE_ENABLED: u32 = 0x8;
 const EXCEPT_ENABLED: u32 = 0x20;
 const FILTERS: u32 = 3;
@@ -34,6 +35,8 @@ const FILTERS: u32 = 3;
 const READ_END: u32 = 0x100;
 const WRITE_END: u32 = 0x200;
 const FAILED: u32 = 0x400;
+const EXCEPT_END: u32 = 0x800;
+const LAST: u32 = 0x1000;
 
 const MODE_ONESHOT: u32 = 0;
 const MODE_EDGE: u32 = 2;
@@ -62,7 +65,8 @@ export function armed(interest: u32, mode: u32, late: bool): u32 {
   if (interest & PRIORITY) hold |= EXCEPT_ENABLED;
   if (hold == 0) return READ_HELD;
   hold |= hold >> 1;
-  if (mode >= MODE_EDGE) hold |= CLEAR;
+  // Not both: NetBSD's kqueue_scan() heeds EV_CLEAR alone then. What is disabled by its first event needs no edges.
+  if (mode == MODE_EDGE) hold |= CLEAR;
   if (mode == MODE_EDGE_ONESHOT || (mode == MODE_ONESHOT && late)) hold |= DISPATCH;
   return hold;
 }
@@ -108,14 +112,9 @@ export function modifyAlwaysTells(mode: u32): bool {
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 export function afterEvent(applied: u32, mask: u32): u32 {
+  // What is left of it is found out when it is changed next, which cannot be left out then.
+  if (mask & LAST) return REPORTED;
   return applied & DISPATCH ? applied & ~(mask & ENABLED) : applied;
-}
-
-/** What to take for held after an event that was not reported, so that the kernel is asked for it again. */
-// @ts-ignore: top-level decorators are AssemblyScript's
-@inline
-export function unread(applied: u32, mask: u32): u32 {
-  return applied & (CLEAR | DISPATCH) ? applied & ~(mask & ENABLED) : applied;
 }
 
 /** What to tell of an event, to someone with this interest. */
@@ -125,17 +124,17 @@ export function readinessOf(mask: u32, interest: u32): u32 {
   let readiness: u32 = 0;
   if (mask & READ_ENABLED) readiness |= READABLE;
   if (mask & WRITE_ENABLED) readiness |= WRITABLE;
-  if (mask & EXCEPT_ENABLED) readiness |= PRIORITY;
+  if ((mask & (EXCEPT_ENABLED | EXCEPT_END)) == EXCEPT_ENABLED) readiness |= PRIORITY;
   readiness &= interest;
-  if (mask & READ_END) readiness |= READ_CLOSED;
+  if (mask & (READ_END | EXCEPT_END)) readiness |= READ_CLOSED;
   if (mask & WRITE_END) readiness |= HANG_UP;
   if (mask & FAILED) readiness |= ERROR;
   return readiness;
 }
 
 /**
- * Whether a refusal is no reason not to register, but something to report. EVFILT_WRITE cannot be added to a pipe without
- * reader, where other kernels register it, and tell with its first event.
+ * Whether a refusal is no reason not to register, but something to report. On FreeBSD, NetBSD and DragonFly EVFILT_WRITE
+ * cannot be added to a pipe without reader, where the other kernels add it, and tell with its first event.
  */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
@@ -144,6 +143,8 @@ export function isReported(error: u32): bool {
 }
 /** What the kernel holds after such a refusal: the witness alone. */
 export const REPORTED: u32 = READ_HELD;
+/** The mask of the event that such a refusal stands for: what kernels report that do not refuse. */
+export const REPORTED_MASK: u32 = READ_ENABLED | WRITE_ENABLED | READ_END | WRITE_END;
 
 // ---- The calls -------------------------------------------------------------------------------------------------------
 
@@ -204,18 +205,17 @@ const STEP_BYTES: u32 = 12;
 const FAILURE_BYTES: u32 = 12;
 const EVENT_BYTES: u32 = 32;
 const ITEM_BYTES: u32 = 24;
-/** Steps that one change takes at most: to replace the knotes of all filters. */
-const STEPS: u32 = 1024 * 6;
 /** Steps that go along with a wait, at most. */
 const STEPS_WITH_WAIT: u32 = 512;
-const MOST_EVENTS: u32 = 2048;
 
+// A change takes six steps at most: to replace the knotes of all filters.
 const steps = memory.data(1024 * 6 * 12, 8);
 /** The errors of the steps that were sent last. */
 const stepErrors = memory.data(1024 * 6 * 4, 8);
 // Where the lists land that a call returns: events or failures. One call at a time needs only one place.
-const landing = memory.data(1024 * 6 * 12, 8);
-const items = memory.data(2048 * 24, 8);
+export const landing = memory.data(1024 * 6 * 12, 8);
+export const LANDING_BYTES: u32 = 1024 * 6 * 12;
+const items = memory.data(1024 * 24, 8);
 const result = memory.data(16, 8);
 
 let calling: bool = false;
@@ -224,7 +224,7 @@ let calling: bool = false;
 export function landingFor(size: u32): usize {
   if (!calling) return 0;
   // More than was asked for. The host's fault, and memory must not grow while a wait runs.
-  if (size > STEPS * FAILURE_BYTES) unreachable();
+  if (size > LANDING_BYTES) unreachable();
   return landing;
 }
 
@@ -295,11 +295,17 @@ const PROBE: u8 = 1;
 const REPLACE: u8 = 2;
 /** End all knotes. */
 const END: u8 = 3;
+/**
+ * After the kernel said that the number or its knote is gone, which can mean three things. The number is closed; XNU says
+ * ENOENT for it. It names another file. Or it is a pipe without reader: NetBSD says EBADF when EVFILT_WRITE is added to it,
+ * and FreeBSD ends the knote that was there. What can be added to the number now tells which.
+ */
+const INQUIRE: u8 = 4;
 /** After a failure: back to what was held before. */
-const RESTORE: u8 = 4;
+const RESTORE: u8 = 5;
 /** After a failure that is reported: nothing but the witness. */
-const WITNESS: u8 = 5;
-const FINISHED: u8 = 6;
+const WITNESS: u8 = 6;
+const FINISHED: u8 = 7;
 
 /** A change of the batch. */
 // @ts-ignore: top-level decorators are AssemblyScript's
@@ -429,18 +435,19 @@ function plan(count: u32): bool {
 
 function planOne(change: Change): void {
   const task = change.task;
+  if (task == FINISHED) return;
   if (task == REGISTER) planKnotes(change, change.hold);
   else if (task == PROBE) planProbe(change);
   else if (task == REPLACE) planReplacement(change);
   else if (task == END) planEnd(change, change.applied);
-  else if (task == RESTORE) planAnew(change, change.applied);
-  else if (task == WITNESS) planAnew(change, READ_HELD);
+  else planAnew(change, task == RESTORE ? change.applied : task == INQUIRE ? READ_HELD | WRITE_HELD : READ_HELD);
 }
 
 function step(change: Change, filter: u32, actions: u32): void {
   const at = steps + <usize>(stepCount++ * STEP_BYTES);
   store<i32>(at, change.fd);
-  store<u32>(at, change.generation, 4);
+  // A probe is by a registration to come, and must leave the present one's knote its own.
+  store<u32>(at, change.task == PROBE ? change.generation - 1 : change.generation, 4);
   store<u32>(at, filter | (actions << 8), 8);
 }
 
@@ -471,11 +478,10 @@ function planKnote(change: Change, hold: u32, filter: u32): void {
 /** A step that changes nothing, but fails if the knote is gone. */
 function planProbe(change: Change): void {
   const held = change.applied;
-  let filter: u32 = 0;
   // Enabling an edge-triggered one again may report its edge again. One that is disabled is better.
-  for (let other: u32 = 0; other < FILTERS; other++) if (isHeld(held, other)) filter = other;
-  for (let other: u32 = 0; other < FILTERS; other++) if (isHeld(held, other) && !isEnabled(held, other)) filter = other;
-  step(change, filter, isEnabled(held, filter) ? ENABLE : DISABLE);
+  const disabled = held & HELD & ~(held >> 1);
+  if (disabled != 0) step(change, ctz(disabled) >> 1, DISABLE);
+  else step(change, ctz(held) >> 1, ENABLE);
 }
 
 /** First what needs knotes that there are, then the new ones. */
@@ -517,6 +523,7 @@ function settle(count: u32, failures: usize, length: u32): void {
 
 function settleOne(change: Change, error: u32): void {
   const task = change.task;
+  if (task == INQUIRE) return settleInquiry(change);
   change.task = FINISHED;
   if (task == PROBE && error == ENOENT) {
     change.task = REGISTER;
@@ -524,14 +531,24 @@ function settleOne(change: Change, error: u32): void {
     return;
   }
   change.verdict = task == PROBE && error == OK ? EEXIST : error;
-  if (error == OK || error == EBADF || task == PROBE || task == END) return;
-  // Of a number that names another file now, nothing is to be held.
-  if (isGone(error)) change.applied = ABSENT;
-  change.task = isReported(error) ? WITNESS : RESTORE;
+  if (error == OK || task == PROBE || task == END) return;
+  change.task = isReported(error) ? WITNESS : isGone(error) ? INQUIRE : RESTORE;
+}
+
+function settleInquiry(change: Change): void {
+  const reading = stepError(change.endStep - 2);
+  const writing = stepError(change.endStep - 1);
+  change.task = FINISHED;
+  if (reading != OK) change.verdict = reading;
+  else if (writing != OK) change.verdict = EPIPE;
+  else {
+    // Of another file, nothing is to be held.
+    change.task = RESTORE;
+    change.applied = ABSENT;
+  }
 }
 
 function noteErrors(failures: usize, length: u32): void {
-  if (length == 0) return;
   memory.fill(stepErrors, 0, (<usize>stepCount) << 2);
   for (let i: u32 = 0; i < length; i++) {
     const at = failures + <usize>(i * FAILURE_BYTES);
@@ -540,11 +557,17 @@ function noteErrors(failures: usize, length: u32): void {
   }
 }
 
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+function stepError(index: u32): u32 {
+  return load<u32>(stepErrors + ((<usize>index) << 2));
+}
+
 /** Why a change failed. That a knote is gone says least: an error that says more comes first. */
 function errorOf(change: Change): u32 {
   let found = OK;
   for (let i: u32 = change.firstStep; i < change.endStep; i++) {
-    const error = load<u32>(stepErrors + ((<usize>i) << 2));
+    const error = stepError(i);
     if (error != OK && (found == OK || (isGone(found) && !isGone(error)))) found = error;
   }
   return found;
@@ -560,12 +583,12 @@ export let refused: bool = false;
 export let ready: u32 = 0;
 /** Whether there was room for no more, so that there may be others. */
 export let isFull: bool = false;
-/** Whether a wait can bring events of more registrations than it was asked for. */
-export const MAY_EXCEED: bool = true;
-
 /**
- * Sends the batch and waits for events of at most `capacity` registrations, or somewhat more. Answers an error; else
- * there are `ready` events, or, if `refused`, verdicts. A signal counts as an early end with no event.
+ * Sends the batch and waits for at most `capacity` events. Answers an error; else there are those of `ready` registrations,
+ * or, if `refused`, verdicts. A signal counts as an early end with no event.
+ *
+ * No more is asked for than there is room for, though two events can be one registration's: the kernel puts what it has
+ * told to the end of its queue, so that the same ones would be left out each time.
  */
 export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64): u32 {
   sent = changeCount;
@@ -574,20 +597,19 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   isFull = false;
   refused = false;
   plan(sent);
-  if (stepCount > STEPS_WITH_WAIT) {
+  // The kernel wants room for the errors of the steps, and fills it with events if there are none.
+  if (stepCount > min(STEPS_WITH_WAIT, capacity)) {
     carryOut(handle, sent);
     refused = anyFailed(sent);
     if (refused) return OK;
     stepCount = 0;
   }
-  // A registration has two filters, but for those few that watch for priority too.
-  const room = capacity << 1;
   calling = true;
-  importWait(handle, steps, stepCount, room, hasTimeout ? 1 : 0, timeout, result);
+  importWait(handle, steps, stepCount, capacity, hasTimeout ? 1 : 0, timeout, result);
   calling = false;
   if (load<u8>(result) == 0) {
-    const length = min(load<u32>(result, 8), MOST_EVENTS);
-    isFull = length >= room;
+    const length = min(load<u32>(result, 8), capacity);
+    isFull = length == capacity;
     merge(load<u32>(result, 4), length);
     return OK;
   }
@@ -612,8 +634,8 @@ export const READY_STEP: usize = ITEM_BYTES;
 
 // Which item is a descriptor's: open addressing, an item's place plus 1 in each cell. Twice as many cells as items, all
 // of them 0 between waits.
-const CELLS: u32 = 4096;
-const cells = memory.data(4096 * 2, 8);
+const CELLS: u32 = 2048;
+const cells = memory.data(2048 * 2, 8);
 
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
@@ -634,7 +656,8 @@ function mergeOne(event: usize): void {
   const item = itemOf(fd, load<u32>(event, 4));
   let mask = load<u32>(item) | (2 << (filter << 1));
   const isEnd = load<u8>(event, 9) != 0;
-  if (isEnd) mask |= filter == 0 ? READ_END : filter == 1 ? WRITE_END : 0;
+  if (isEnd) mask |= filter == 0 ? READ_END : filter == 1 ? WRITE_END : EXCEPT_END;
+  if (load<u8>(event, 10) != 0) mask |= LAST;
   if (isEnd && load<u8>(event, 12) != 0) {
     mask |= FAILED;
     store<u32>(item, loadError(event + 16), 12);
@@ -658,7 +681,7 @@ function itemOf(fd: i32, generation: u32): usize {
 
 /** The cell of a descriptor: the one that has it, or the free one where it goes. */
 function cellOf(fd: i32): usize {
-  let index = ((<u32>fd * 0x9e3779b1) >> 20) & (CELLS - 1);
+  let index = ((<u32>fd * 0x9e3779b1) >> 21) & (CELLS - 1);
   while (true) {
     const cell = cells + ((<usize>index) << 1);
     const place = <u32>load<u16>(cell);

@@ -142,8 +142,8 @@ napi_value ControlFunction(napi_env env, napi_callback_info info) {
 
   List list{0, 0};
   if (failures.Count() > 0) {
-    if (!failures.Write(env, binding.guest, list)) return nullptr;
-    area = binding.guest.Look(env).At(env, arguments.U32(3), 1, sizeof list);
+    if (!failures.Write(env, binding.guest, memory, list)) return nullptr;
+    area = memory.At(env, arguments.U32(3), 1, sizeof list);
   }
   if (area != nullptr) Write(area, list);
   return nullptr;
@@ -185,8 +185,8 @@ int Wait(int epoll, epoll_event* events, int capacity, const uint64_t* nanosecon
 }
 
 /// Gives the kernel's events to the component; false if it had no room for them.
-bool WriteEvents(napi_env env, const Guest& guest, const epoll_event* ready, int count, List& list) {
-  uint8_t* room = MakeRoom(env, guest, count, sizeof(Event), list);
+bool WriteEvents(napi_env env, const Guest& guest, Memory& memory, const epoll_event* ready, int count, List& list) {
+  uint8_t* room = MakeRoom(env, guest, memory, count, sizeof(Event), list);
   if (room == nullptr) return count == 0;
   for (int i = 0; i < count; i++) {
     uint64_t data = ready[i].data.u64;
@@ -210,7 +210,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
   if (failures.Count() > 0) {
     result.tag = kError;
     result.error.tag = kChangesRefused;
-    if (!failures.Write(env, binding.guest, result.error.changes)) return nullptr;
+    if (!failures.Write(env, binding.guest, memory, result.error.changes)) return nullptr;
   } else {
     epoll_event ready[kMaxEvents];
     uint64_t nanoseconds = arguments.U64(5);
@@ -220,12 +220,12 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
       result.tag = kError;
       result.error.tag = kKernelRefused;
       result.error.kernel = ErrorCodeOf(errno);
-    } else if (!WriteEvents(env, binding.guest, ready, count, result.events)) {
+    } else if (!WriteEvents(env, binding.guest, memory, ready, count, result.events)) {
       return nullptr;
     }
   }
 
-  uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(6), 1, sizeof result);
+  uint8_t* area = memory.At(env, arguments.U32(6), 1, sizeof result);
   if (area != nullptr) Write(area, result);
   return nullptr;
 }

@@ -387,8 +387,8 @@ napi_value ControlFunction(napi_env env, napi_callback_info info) {
 
   List list{0, 0};
   if (failures.Count() > 0) {
-    if (!failures.Write(env, binding.guest, list)) return nullptr;
-    area = binding.guest.Look(env).At(env, arguments.U32(3), 1, sizeof list);
+    if (!failures.Write(env, binding.guest, memory, list)) return nullptr;
+    area = memory.At(env, arguments.U32(3), 1, sizeof list);
   }
   if (area != nullptr) Write(area, list);
   return nullptr;
@@ -424,8 +424,8 @@ bool Tell(const struct kevent& raw, Event& event) {
 }
 
 /// Gives the kernel's events to the component; false if it had no room for them.
-bool WriteEvents(napi_env env, const Guest& guest, const struct kevent* ready, int count, List& list) {
-  uint8_t* room = MakeRoom(env, guest, count, sizeof(Event), list);
+bool WriteEvents(napi_env env, const Guest& guest, Memory& memory, const struct kevent* ready, int count, List& list) {
+  uint8_t* room = MakeRoom(env, guest, memory, count, sizeof(Event), list);
   if (room == nullptr) return count == 0;
   list.length = 0;
   for (int i = 0; i < count; i++) {
@@ -452,7 +452,7 @@ bool NoteRefused(napi_env env, const Batch& batch, const struct kevent* errors, 
 }
 
 /// The wait, once its changes are in a batch. False if there is an exception.
-bool Wait(napi_env env, KqueueBinding& binding, int kqueue, const Batch& batch, uint32_t capacity,
+bool Wait(napi_env env, KqueueBinding& binding, Memory& memory, int kqueue, const Batch& batch, uint32_t capacity,
           const timespec* timeout, WaitResult& result) {
   struct kevent* landing = binding.tables->landing.get();
   // An error for which there is no room would end the call before the other changes are made.
@@ -466,10 +466,10 @@ bool Wait(napi_env env, KqueueBinding& binding, int kqueue, const Batch& batch, 
   }
   Failures failures;
   if (batch.Count() > 0 && !NoteRefused(env, batch, landing, count, failures)) return false;
-  if (failures.Count() == 0) return WriteEvents(env, binding.guest, landing, count, result.events);
+  if (failures.Count() == 0) return WriteEvents(env, binding.guest, memory, landing, count, result.events);
   result.tag = kError;
   result.error.tag = kChangesRefused;
-  return failures.Write(env, binding.guest, result.error.changes);
+  return failures.Write(env, binding.guest, memory, result.error.changes);
 }
 
 napi_value WaitFunction(napi_env env, napi_callback_info info) {
@@ -499,17 +499,17 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
     if (can_be_made) {
       const timespec timeout = Timespec(arguments.U64(5));
       const timespec* limit = arguments.U32(4) == 0 ? nullptr : &timeout;
-      if (!Wait(env, binding, kqueue, batch, capacity, limit, result)) return nullptr;
+      if (!Wait(env, binding, memory, kqueue, batch, capacity, limit, result)) return nullptr;
     } else {
       Failures failures;
       if (!Control(env, memory, kqueue, arguments.U32(1), length, failures)) return nullptr;
       result.tag = kError;
       result.error.tag = kChangesRefused;
-      if (!failures.Write(env, binding.guest, result.error.changes)) return nullptr;
+      if (!failures.Write(env, binding.guest, memory, result.error.changes)) return nullptr;
     }
   }
 
-  uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(6), 1, sizeof result);
+  uint8_t* area = memory.At(env, arguments.U32(6), 1, sizeof result);
   if (area != nullptr) Write(area, result);
   return nullptr;
 }

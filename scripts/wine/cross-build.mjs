@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { hostSources } from "../host-sources.mjs";
 import { run } from "./tools.mjs";
 
+const require = createRequire(import.meta.url);
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const COMPILER = "x86_64-w64-mingw32-g++-posix";
 // The strictest that this compiler can be: MSVC has none of GNU's extensions.
@@ -61,7 +62,7 @@ async function compileAll(jobs, options) {
  * Builds the addon as node-gyp would lay it out below the folder, which node-gyp-build finds by the environment variable
  * LIO_POLLER_PREBUILD.
  */
-export async function buildAddon(folder, headers) {
+export async function buildAddon(folder) {
   const objects = join(folder, "objects");
   const addon = join(folder, "build/Release/lio_poller.node");
   mkdirSync(objects, { recursive: true });
@@ -69,11 +70,10 @@ export async function buildAddon(folder, headers) {
 
   // An import library that looks for node.exe only when the first of its functions is called: see delay_load.cc.
   const imports = join(objects, "libnode.a");
-  const definition = join(headers, "def/node_api.def");
-  run("x86_64-w64-mingw32-dlltool", ["-d", definition, "-D", "node.exe", "-y", imports]);
+  const headers = require("node-api-headers");
+  run("x86_64-w64-mingw32-dlltool", ["-d", headers.def_paths.node_api_def, "-D", "node.exe", "-y", imports]);
 
-  const wrappers = createRequire(join(root, "package.json"))("node-addon-api").include_dir;
-  const includes = ["-isystem", join(headers, "include"), "-isystem", wrappers];
+  const includes = ["-isystem", headers.include_dir, "-isystem", require("node-addon-api").include_dir];
   const jobs = [...hostSources(), "scripts/wine/delay_load.cc"].map((source) => ({
     source: join(root, source),
     object: join(objects, `${source.replaceAll("/", "_")}.o`),

@@ -1,4 +1,4 @@
-/** What the run under Wine needs beside this package: Debian's MinGW and Wine, Node for Windows, and Node-API's headers. */
+/** What the run under Wine needs beside this package: Debian's MinGW and Wine, and Node for Windows. */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -26,12 +26,6 @@ const NODES = new Map([
     },
   ],
 ]);
-
-const HEADERS = {
-  name: "node-api-headers",
-  version: "1.9.0",
-  sha512: "2oNILP4jXwRB4ywnYKjVk1YyJ96n2D4EOVJO6S3oYZ5PtbJrw3Yt9TpAuX3nBLMuzn74rnfGQrv13pS9vC+YiA==",
-};
 
 /** The major versions of Node for Windows that there are to choose from. */
 export const nodeVersions = [...NODES.keys()];
@@ -86,9 +80,4 @@ function fetchPackage({ name, version, sha512 }, folder) {
 /** node.exe of that major version. */
 export function fetchNode(major, folder) {
   return join(fetchPackage(NODES.get(major), folder), "bin/node.exe");
-}
-
-/** The folder with `include/` and `def/`. */
-export function fetchHeaders(folder) {
-  return fetchPackage(HEADERS, folder);
 }

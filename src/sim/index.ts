@@ -4,6 +4,7 @@
  *
  * @module lio-poller/sim
  */
+export { type AfdCalls, SimulatedAfd } from "./afd.js";
 export { VirtualClock } from "./clock.js";
 export { WOULD_BLOCK } from "./description.js";
 export { SimulatedEpoll, type SystemCalls } from "./epoll.js";

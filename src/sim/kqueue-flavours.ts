@@ -50,8 +50,11 @@ export interface Particulars {
   /** Whether EV_ENABLE and EV_DISABLE set `udata` as EV_ADD does: kqueue_register() of kern_event.c. */
   readonly everyChangeSetsData: boolean;
 
-  /** Whether the filter is run by changes of a disabled knote, too, and by EV_ENABLE of one that is enabled. */
-  readonly everyChangeEvaluates: boolean;
+  /**
+   * When a change of a knote that there is runs its filter, so that an edge can be reported again: always; if it is enabled
+   * then; or if it is added or enabled by it.
+   */
+  readonly evaluates: "always" | "enabled" | "enabling";
 
   /** What EV_ENABLE and EV_DISABLE in one change do: FreeBSD's kqueue_register() refuses, XNU's lets EV_DISABLE win. */
   readonly enableAndDisable: "refused" | "enable" | "disable";
@@ -71,7 +74,7 @@ export const FLAVOURS: Readonly<Record<KqueueFlavour, Particulars>> = {
     endsWriteKnotes: true,
     closedWithoutAdd: "bad-descriptor",
     everyChangeSetsData: true,
-    everyChangeEvaluates: false,
+    evaluates: "enabled",
     enableAndDisable: "refused",
     clearExcludesDispatch: false,
   },
@@ -85,7 +88,7 @@ export const FLAVOURS: Readonly<Record<KqueueFlavour, Particulars>> = {
     endsWriteKnotes: false,
     closedWithoutAdd: "bad-descriptor",
     everyChangeSetsData: true,
-    everyChangeEvaluates: true,
+    evaluates: "always",
     enableAndDisable: "enable",
     clearExcludesDispatch: true,
   },
@@ -99,7 +102,7 @@ export const FLAVOURS: Readonly<Record<KqueueFlavour, Particulars>> = {
     endsWriteKnotes: false,
     closedWithoutAdd: "bad-descriptor",
     everyChangeSetsData: false,
-    everyChangeEvaluates: false,
+    evaluates: "enabling",
     enableAndDisable: "enable",
     clearExcludesDispatch: false,
   },
@@ -113,7 +116,7 @@ export const FLAVOURS: Readonly<Record<KqueueFlavour, Particulars>> = {
     endsWriteKnotes: false,
     closedWithoutAdd: "bad-descriptor",
     everyChangeSetsData: true,
-    everyChangeEvaluates: true,
+    evaluates: "always",
     enableAndDisable: "enable",
     clearExcludesDispatch: false,
   },
@@ -127,7 +130,7 @@ export const FLAVOURS: Readonly<Record<KqueueFlavour, Particulars>> = {
     endsWriteKnotes: false,
     closedWithoutAdd: "not-found",
     everyChangeSetsData: true,
-    everyChangeEvaluates: true,
+    evaluates: "always",
     enableAndDisable: "disable",
     clearExcludesDispatch: false,
   },

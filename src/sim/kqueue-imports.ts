@@ -165,18 +165,19 @@ function filterAt(view: DataView, at: number): FilterName {
 }
 
 /**
- * `event`: fd s32 at 0, generation u32 at 4, filter u8 at 8, end u8 at 9, whether there is an error u8 at 12, the error at
- * 16, amount u64 at 24.
+ * `event`: fd s32 at 0, generation u32 at 4, filter u8 at 8, end u8 at 9, last u8 at 10, whether there is an error u8 at 12,
+ * the error at 16, amount u64 at 24.
  */
 function lowerEvents(memory: LinearMemory, at: number, events: readonly KqueueEvent[]): void {
   const start = memory.allocate(events.length, EVENT_SIZE, EVENT_ALIGNMENT);
   const { view } = memory;
-  events.forEach(({ fd, generation, filter, end, error, amount }, index) => {
+  events.forEach(({ fd, generation, filter, end, last, error, amount }, index) => {
     const event = start + index * EVENT_SIZE;
     view.setInt32(event, fd, true);
     view.setUint32(event + 4, generation, true);
     view.setUint8(event + 8, FILTERS.indexOf(filter));
     view.setUint8(event + 9, end ? 1 : 0);
+    view.setUint8(event + 10, last ? 1 : 0);
     view.setUint8(event + 12, error === undefined ? 0 : 1);
     if (error !== undefined) lowerErrorCode(view, event + 16, error.tag);
     view.setBigUint64(event + 24, amount, true);

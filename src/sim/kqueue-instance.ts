@@ -40,6 +40,7 @@ export interface KqueueEvent {
   readonly generation: number;
   readonly filter: FilterName;
   readonly end: boolean;
+  readonly last: boolean;
   readonly error: ErrorCode | undefined;
   readonly amount: bigint;
 }
@@ -151,14 +152,14 @@ export class KqueueInstance {
    * not what the kernels do to one that is disabled: only EV_ENABLE does.
    */
   #update(knote: Knote, generation: number, actions: number, enables: boolean, disables: boolean): void {
-    const { everyChangeSetsData, everyChangeEvaluates } = this.#particulars;
-    const wasDisabled = knote.isDisabled;
+    const { everyChangeSetsData, evaluates } = this.#particulars;
+    const isEnabling = (actions & ADD) !== 0 || (enables && knote.isDisabled);
     if (enables) knote.isDisabled = false;
     if (disables) knote.isDisabled = true;
     if (everyChangeSetsData || actions & ADD) knote.generation = generation;
 
-    const evaluates = everyChangeEvaluates || actions & ADD || (enables && wasDisabled);
-    if (evaluates && knote.evaluate().active) this.activate(knote);
+    const isRun = { always: true, enabled: !knote.isDisabled, enabling: isEnabling }[evaluates];
+    if (isRun && knote.evaluate().active) this.activate(knote);
     // What happened while it was disabled is known, and looked at again when it is taken.
     else if (knote.isActive && !knote.isDisabled) this.#queue.add(knote);
   }
@@ -186,8 +187,8 @@ export class KqueueInstance {
         knote.isActive = false;
         continue;
       }
-      const { fd, generation, filter } = knote;
-      events.push({ fd, generation, filter, end, error: error && { tag: error }, amount });
+      const { fd, generation, filter, isLast: last } = knote;
+      events.push({ fd, generation, filter, end, last, error: error && { tag: error }, amount });
       this.#settle(knote);
     }
     return events.length;

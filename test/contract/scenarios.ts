@@ -89,11 +89,18 @@ function withoutOne(event: ExpectedReadiness, { bit, unless }: Untold): Expected
 function reasonAgainst(steps: readonly Step[], lacks: Lacks): string | undefined {
   const used = steps.flatMap((step) => (step.do === "repeat" ? step.steps : [step]));
   for (const step of used) {
-    const reason = [step.do, ...Object.keys(step).map((field) => `${step.do}.${field}`)].map((name) => lacks[name]);
+    const names = [step.do, ...Object.keys(step).map((field) => `${step.do}.${field}`), ...modesOf(step)];
+    const reason = names.map((name) => lacks[name]);
     const found = reason.find((text) => text !== undefined);
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** The modes that a step names. */
+function modesOf(step: Step): string[] {
+  const changes = step.do === "apply" ? step.changes : [step];
+  return changes.flatMap((change) => ("mode" in change && change.mode !== undefined ? [`mode.${change.mode}`] : []));
 }
 
 function replacement(differences: readonly Difference[], { label }: Step): Step | undefined {

@@ -32,7 +32,8 @@ function guard(port: NonNullable<typeof parentPort>): void {
   let timer: NodeJS.Timeout | undefined;
   port.on("message", (what: string | undefined) => {
     clearTimeout(timer);
-    if (what !== undefined) timer = setTimeout(giveUp, patience, what);
+    // Deno makes null of undefined.
+    if (typeof what === "string") timer = setTimeout(giveUp, patience, what);
   });
   port.postMessage("ready");
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Kernel, type KernelName, notify, platformKernels, Poller } from "lio-poller";
 import * as io from "lio-poller/io";
-import { type KqueueFlavour, SimulatedEpoll, SimulatedKqueue } from "lio-poller/sim";
+import { type KqueueFlavour, SimulatedAfd, SimulatedEpoll, SimulatedKqueue } from "lio-poller/sim";
 import { watchLeaks } from "../support/leaks.js";
 import type { Lacks } from "./format.js";
 import type { Column, World } from "./world.js";
@@ -26,6 +26,7 @@ export function columns(watchdog: Watchdog): readonly Column[] {
       lacks: simulatedLacks,
       open: () => openOn(watchdog, new SimulatedKqueue({ flavour })),
     })),
+    { name: "simulated AFD", kernel: "iocp", lacks: simulatedLacks, open: () => openOn(watchdog, new SimulatedAfd()) },
   ];
 }
 
@@ -65,7 +66,9 @@ export function openSimulated(watchdog: Watchdog, around = (simulated: Simulated
   return openOn(watchdog, simulated, around(simulated));
 }
 
-function openOn(watchdog: Watchdog, simulated: SimulatedEpoll | SimulatedKqueue, kernel: Kernel = simulated): World {
+type Simulated = SimulatedEpoll | SimulatedKqueue | SimulatedAfd;
+
+function openOn(watchdog: Watchdog, simulated: Simulated, kernel: Kernel = simulated): World {
   return {
     io: { ...io, ...simulated.io, tcp: simulated.io.tcpPair },
     virtualTime: true,

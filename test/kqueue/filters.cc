@@ -20,6 +20,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -113,10 +114,9 @@ bool WriteIsShutDown(int fd, const File& file) {
 }
 
 Reading SocketWrite(int fd, const File& file, uint32_t fflags, int64_t data) {
-  if (Option(fd, SO_ACCEPTCONN) != 0) return {};
   short ready = Poll(fd, POLLOUT | POLLRDHUP);
   bool hung_up = (ready & POLLHUP) != 0;
-  // Linux hangs up on a socket that was never connected; in sowrite it is just not ready.
+  // Linux hangs up on a socket that was never connected; in sowrite it is just not ready, as one that listens.
   if (hung_up && (ready & POLLRDHUP) == 0) return {};
   Reading reading;
   reading.data = Option(fd, SO_SNDBUF) - Asked(fd, TIOCOUTQ, 0);
@@ -133,17 +133,10 @@ Reading SocketWrite(int fd, const File& file, uint32_t fflags, int64_t data) {
   return reading;
 }
 
-bool MayRead(int fd) {
-  return (fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY;
-}
-bool MayWrite(int fd) {
-  return (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
-}
-
 // "Returns when there is data to read; data contains the number of bytes available. When the last writer disconnects,
-// the filter will set EV_EOF in flags." In pipe_kqfilter a filter for the other direction attaches and never fires.
+// the filter will set EV_EOF in flags." In pipe_kqfilter a filter for the other direction attaches and never
+// fires; poll(2) tells of nothing but the own direction.
 Reading PipeRead(int fd) {
-  if (!MayRead(fd)) return {};
   short ready = Poll(fd, POLLIN);
   Reading reading;
   reading.data = Asked(fd, FIONREAD, 0);
@@ -155,7 +148,6 @@ Reading PipeRead(int fd) {
 // "For sockets, pipes and fifos, data will contain the amount of space remaining in the write buffer. The filter will
 // set EV_EOF when the reader disconnects". In pipewrite data is 0 then.
 Reading PipeWrite(int fd) {
-  if (!MayWrite(fd)) return {};
   short ready = Poll(fd, POLLOUT);
   Reading reading;
   reading.eof = (ready & POLLERR) != 0;
@@ -186,17 +178,16 @@ Reading RegularRead(int fd, uint32_t fflags) {
 
 /// The counter of an eventfd, by /proc.
 uint64_t Counter(int fd) {
-  char text[256];
+  char text[512];
   snprintf(text, sizeof text, "/proc/self/fdinfo/%d", fd);
-  FILE* file = fopen(text, "re");
-  if (file == nullptr) return 0;
-  uint64_t counter = 0;
-  unsigned long long value;
-  while (fgets(text, sizeof text, file) != nullptr) {
-    if (sscanf(text, "eventfd-count: %llx", &value) == 1) counter = value;
-  }
-  fclose(file);
-  return counter;
+  int file = open(text, O_RDONLY | O_CLOEXEC);
+  if (file == -1) return 0;
+  ssize_t length = read(file, text, sizeof text - 1);
+  // Not by close(), which in what this is linked into is the queues' own, and they are locked.
+  syscall(SYS_close, file);
+  text[std::max<ssize_t>(length, 0)] = '\0';
+  const char* counter = strstr(text, "eventfd-count:");
+  return counter == nullptr ? 0 : strtoull(counter + strlen("eventfd-count:"), nullptr, 16);
 }
 
 // "Returns when the counter is greater than 0; data contains the counter value, which must be cast to uint64_t." "For
@@ -285,7 +276,7 @@ int Attachable(int fd, const File& file, int filter) {
   if (file.kind == File::Kind::kQueue) return EINVAL;
   // In pipe_kqfilter, "other end of pipe has been closed"; so in OpenBSD and macOS, while NetBSD says EBADF. A FIFO's
   // reader may come back: it attaches and says EV_EOF.
-  if (file.kind == File::Kind::kPipe && MayWrite(fd) && PipeWrite(fd).eof) return EPIPE;
+  if (file.kind == File::Kind::kPipe && PipeWrite(fd).eof) return EPIPE;
   return 0;
 }
 

@@ -7,20 +7,18 @@
 //
 // How it is built on epoll(7):
 // - A queue is an epoll descriptor, so that poll(2), epoll and libuv can wait for it. Nothing else belongs to one
-// queue,
-//   so that a plain close(2) of that number, by whomever, leaves nothing open. Two descriptors belong to the process
-//   and are opened when this is loaded: the doorbell, an eventfd that is always readable, and the registry, an epoll.
-// - Descriptors are registered edge-triggered, as the source of KNOTE only: those to read in the queue's own epoll, all
-// of
-//   them in the registry, for writing if anything asks for that. Two registrations, because one would let what can be
-//   read activate the filter for writing again, which EV_CLEAR would show. A queue with filters for writing holds the
-//   registry.
+//   queue, so that a plain close(2) of that number, by whomever, leaves nothing open. Two descriptors belong to the
+//   process and are opened when this is loaded: the doorbell, an eventfd that is always readable, and the registry, an
+//   epoll.
+// - Descriptors are registered edge-triggered, as the source of KNOTE only, and only while a knote is enabled: those
+//   to read in the queue's own epoll, those to write in the registry, which holds all others for nothing. Two
+//   registrations, because one would let what can be read activate the filter for writing again, which EV_CLEAR would
+//   show. A queue with filters for writing holds the registry.
 // - The queue is readable while knotes wait in it: it holds the doorbell, armed as long.
 // - "Calling close on a file descriptor will remove any kevents that reference the descriptor", whatever duplicates
-// there
-//   are, while epoll forgets a file with its last descriptor. close, dup2 and dup3 of what this is linked into are
-//   therefore ours: hidden symbols, which shadow the C library's in this program or shared object alone and need no
-//   flag of the linker's. What others close is noticed late but in time: before a change and before a report the
+//   there are, while epoll forgets a file with its last descriptor. close, dup2 and dup3 of what this is linked into
+//   are therefore ours: hidden symbols, which shadow the C library's in this program or shared object alone and need
+//   no flag of the linker's. What others close is noticed late but in time: before a change and before a report the
 //   registry is asked whether the number still names the file that was registered (adding it again must say EEXIST,
 //   which changes nothing; EPOLL_CTL_MOD would be an edge of its own). A file that was closed behind our back while a
 //   duplicate lives keeps its registration, which nothing can remove; being edge-triggered it does not spin, and its
@@ -28,25 +26,24 @@
 //
 // Decided where manual and kernel differ:
 // - EV_ADD of what exists does not enable it, nor change its EV_CLEAR, EV_ONESHOT and EV_DISPATCH: so in FreeBSD,
-// NetBSD,
-//   OpenBSD and macOS, though the manual says "adding an event automatically enables it". What runs there has to cope.
+//   NetBSD, OpenBSD and macOS, though the manual says "adding an event automatically enables it". What runs there has
+//   to cope.
 // - EV_ONESHOT runs the filter again before it reports, as the manual says ("the filter is also run when the user
-// attempts
-//   to retrieve the kevent"), and as OpenBSD and macOS do, but not FreeBSD.
+//   attempts to retrieve the kevent"), and as OpenBSD and macOS do, but not FreeBSD.
+// - EV_DISPATCH with EV_CLEAR disables, as in FreeBSD; in NetBSD's kqueue_scan EV_CLEAR alone counts then.
 // - NOTE_TRIGGER in the EV_ADD itself triggers, as in OpenBSD, DragonFly and macOS; FreeBSD and NetBSD overlook it.
 //
 // Limits:
 // - EVFILT_TIMER, EVFILT_VNODE, EVFILT_PROC, EVFILT_SIGNAL and the rest are EINVAL. See filters.cc for the three
-// others.
+//   others.
 // - If somebody else closes a number, and gives it back to the same file, the knotes are still there.
 // - A change of a socket's state, such as the peer's FIN, activates both its filters: EV_CLEAR may report writable
-// again.
+//   again.
 // - A queue's descriptor may look readable while another queue's filter for writing has fired.
 // - A duplicate of a queue's descriptor is EBADF for kevent(). More than some 500 queues with filters for writing at
-// once
-//   exceed what epoll allows of nesting, which is EINVAL.
+//   once exceed what epoll allows of nesting, which is EINVAL.
 // - A child does not inherit queues over fork(2), but does over vfork(2) and posix_spawn(3), unless they are
-// close-on-exec.
+//   close-on-exec.
 
 #include <fcntl.h>
 #include <poll.h>

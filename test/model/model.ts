@@ -372,7 +372,7 @@ export class Model {
     const isTrue = this.readiness(known);
     // Where the kernel gives the number of a file's own error, the event bears it, too.
     const isRight = this.#isRight(known, readiness, isTrue, cut || isFull);
-    const isFileError = isRight || (blurred && readiness !== (known.interest | ERROR));
+    const isFileError = isRight || ((blurred || known.vague) && readiness !== (known.interest | ERROR));
     if (errorCode !== undefined && !isFileError) {
       // A deferred change was refused: by a fault, or because the file is gone.
       const isExplained = errors.has(errorCode) || known.refused || !known.certain;

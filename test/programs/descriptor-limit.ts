@@ -58,6 +58,15 @@ free(1);
 for (let i = 0; i < 10; i++) assert.equal(poller.wait(events, { timeout: 0 }), 0);
 assert.equal(poller.stats().rebuilds, 1);
 
+// Attaching.
+fill();
+assert.throws(() => poller.attach(() => {}), { ...limited, syscall: "attach" });
+assert.equal(poller.delivery, undefined);
+assert.equal(poller.wait(events, { timeout: 0 }), 0);
+free(3);
+poller.attach(() => {});
+assert.notEqual(poller.delivery, undefined);
+
 poller.close();
 close(duplicate);
 console.log(PASSED);

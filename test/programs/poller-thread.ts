@@ -2,8 +2,11 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Events, Interest, Poller } from "lio-poller";
 
-/** How the thread ends; with `"terminate"` it does not, and with `"wait"` after its poller has had an event. */
-export type Ending = "return" | "exit" | "throw" | "terminate" | "wait";
+/**
+ * How the thread ends; with `"terminate"`, `"block"` and `"attach"` it does not, and with `"wait"` after its poller has had
+ * an event.
+ */
+export type Ending = "return" | "exit" | "throw" | "terminate" | "wait" | "block" | "attach";
 
 export interface Orders {
   readonly pollers: number;
@@ -31,6 +34,17 @@ const endings: Readonly<Record<Ending, () => void>> = {
     throw new Error("the thread throws");
   },
   terminate: () => {},
+  block: () => {
+    port.postMessage("blocking");
+    for (;;) pollers[0]?.wait(events);
+  },
+  attach: () => {
+    for (const [key, poller] of pollers.entries()) {
+      poller.attach(() => {});
+      poller.addTimer(key, 60_000);
+    }
+    port.postMessage("attached");
+  },
   wait: () => {
     const [poller] = pollers;
     if (poller === undefined || fd === undefined) throw new Error("there is nothing to wait for");

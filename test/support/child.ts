@@ -9,16 +9,43 @@ export const PASSED = "passed";
 /** Ends a program that hangs; no verdict on a slow one. */
 const PATIENCE = 50_000;
 
+/** How this runtime is told to run a program. */
+export function command(path: string, args: readonly string[] = []): [string, string[]] {
+  return [process.execPath, [...("Deno" in globalThis ? ["run", "--allow-all"] : []), path, ...args]];
+}
+
+/** How this runtime is told to run a text, as a module. */
+export function evaluation(text: string): [string, string[]] {
+  if ("Deno" in globalThis) return [process.execPath, ["eval", "--ext=mjs", text]];
+  return [process.execPath, [...("bun" in process.versions ? [] : ["--input-type=module"]), "--eval", text]];
+}
+
+/** Where a program of `test/programs/` is. */
+export function programPath(name: string): string {
+  return fileURLToPath(new URL(`../programs/${name}.js`, import.meta.url));
+}
+
+export interface Ending {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end. */
+export function run(program: string, args: readonly string[]): Ending {
+  const [name, all] = command(programPath(program), args);
+  const { status, signal, stdout, stderr, error } = spawnSync(name, all, { encoding: "utf8", timeout: PATIENCE });
+  if (error) throw error;
+  return { status, signal, stdout, stderr };
+}
+
 /** Runs a program, which asserts by itself, under the shell's limits such as `"ulimit -n 64"`. */
 export function assertPasses(program: string, limits = ":"): void {
-  const path = fileURLToPath(new URL(`../programs/${program}.js`, import.meta.url));
-  const { status, signal, stdout, stderr } = spawnSync(
-    "sh",
-    ["-c", `${limits} && exec "$0" "$1"`, process.execPath, path],
-    {
-      encoding: "utf8",
-      timeout: PATIENCE,
-    },
-  );
+  const [name, args] = command(programPath(program));
+  const { status, signal, stdout, stderr } = spawnSync("sh", ["-c", `${limits} && exec "$0" "$@"`, name, ...args], {
+    encoding: "utf8",
+    timeout: PATIENCE,
+  });
   assert.deepEqual({ status, signal, last: stdout.trimEnd() }, { status: 0, signal: null, last: PASSED }, stderr);
 }

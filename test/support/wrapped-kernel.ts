@@ -30,6 +30,7 @@ export class WrappedKernel implements Kernel {
     const imports = Object.entries(inner.imports).map(([name, functions]) => [name, this.#wrapAll(functions)]);
     return {
       imports: Object.fromEntries(imports) as OpenKernel["imports"],
+      ...(inner.deliver && { deliver: inner.deliver }),
       close: () => {
         this.closed++;
         inner.close();

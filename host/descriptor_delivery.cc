@@ -1,0 +1,237 @@
+// Delivery for kernel objects that are descriptors: readable when they may have events, as epoll's and kqueue's are.
+//
+// In Node by uv_poll on the descriptor. Elsewhere by a thread that asks poll(2): Bun and Deno export libuv's names too,
+// but uv_poll_init panics the one and loses events in the other, so src/runtime.ts says which to use.
+//
+// Each delivery has a duplicate of the descriptor, for the kernel object can be replaced or closed at any time, and its
+// number be another file's, while libuv or the thread still looks at it.
+
+#if !defined(_WIN32)
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "addon.h"
+#include "loop.h"
+
+namespace lio {
+namespace {
+
+/// A descriptor that closes with its holder.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() { Close(); }
+
+  int get() const { return fd_; }
+
+  void Close() {
+    if (fd_ != -1) close(std::exchange(fd_, -1));
+  }
+
+ private:
+  int fd_;
+};
+
+/// The parts of libuv that are used, which is not linked, so that the addon loads where it is missing. Its handles are
+/// opaque here: that these functions and numbers stay as they are is libuv's promise for all versions that begin
+/// with 1.
+struct Uv {
+  static constexpr int kPollHandle = 8;  // UV_POLL
+  static constexpr int kReadable = 1;    // UV_READABLE
+
+  using Callback = void (*)(void* handle, int status, int events);
+
+  napi_status (*get_loop)(napi_env env, void** loop);
+  size_t (*handle_size)(int type);
+  void (*set_data)(void* handle, void* data);
+  void* (*get_data)(const void* handle);
+  int (*poll_init)(void* loop, void* handle, int fd);
+  int (*poll_start)(void* handle, int events, Callback callback);
+  void (*ref)(void* handle);
+  void (*unref)(void* handle);
+  void (*close)(void* handle, void (*closed)(void* handle));
+
+  /// Null where there is no libuv.
+  static const Uv* Get() {
+    static const Uv uv;
+    return uv.is_there_ ? &uv : nullptr;
+  }
+
+ private:
+  Uv() {
+    is_there_ = Find("napi_get_uv_event_loop", get_loop) && Find("uv_handle_size", handle_size) &&
+                Find("uv_handle_set_data", set_data) && Find("uv_handle_get_data", get_data) &&
+                Find("uv_poll_init", poll_init) && Find("uv_poll_start", poll_start) && Find("uv_ref", ref) &&
+                Find("uv_unref", unref) && Find("uv_close", close);
+  }
+
+  template <typename Function>
+  static bool Find(const char* name, Function& function) {
+    function = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
+    return function != nullptr;
+  }
+
+  bool is_there_;
+};
+
+class InLoop final : public Delivery, public std::enable_shared_from_this<InLoop> {
+ public:
+  InLoop(Napi::Env env, const Uv& uv, Descriptor descriptor) : env_(env), uv_(uv), descriptor_(std::move(descriptor)) {}
+  ~InLoop() override { Close(); }
+
+  /// 0, or an error number.
+  int Start(Napi::Function wake) {
+    void* loop;
+    if (uv_.get_loop(env_, &loop) != napi_ok) return ENOTSUP;
+    void* handle = ::operator new(uv_.handle_size(Uv::kPollHandle), std::nothrow);
+    if (handle == nullptr) return ENOMEM;
+    // On POSIX systems libuv's errors are the negative error numbers.
+    int error = -uv_.poll_init(loop, handle, descriptor_.get());
+    if (error != 0) {
+      ::operator delete(handle);
+      return error;
+    }
+    handle_ = handle;
+    uv_.set_data(handle_, this);
+    uv_.unref(handle_);
+    napi_create_reference(env_, wake, 1, &wake_);
+    napi_async_init(env_, nullptr, Napi::String::New(env_, "lio-poller"), &context_);
+    // An open handle when a worker exits aborts Node.
+    hook_ = std::make_unique<ClosedAtExit>(env_, this);
+    error = -uv_.poll_start(handle_, Uv::kReadable, OnReadable);
+    if (error != 0) Close();
+    return error;
+  }
+
+  void Refer(bool keeps) override {
+    if (handle_ == nullptr) return;
+    keeps ? uv_.ref(handle_) : uv_.unref(handle_);
+  }
+
+  void Close() override {
+    if (handle_ == nullptr) return;
+    // libuv forgets the descriptor at once, and the handle in the loop's next turn.
+    uv_.close(std::exchange(handle_, nullptr), [](void* handle) { ::operator delete(handle); });
+    descriptor_.Close();
+    napi_delete_reference(env_, wake_);
+    hook_.reset();
+    // A call that is under way is in this context.
+    if (!is_calling_) napi_async_destroy(env_, context_);
+  }
+
+ private:
+  static void OnReadable(void* handle, int, int) {
+    // Held until the end: the call may close this, and have it collected.
+    std::shared_ptr<InLoop> self = static_cast<InLoop*>(Uv::Get()->get_data(handle))->shared_from_this();
+    napi_env env = self->env_;
+    Napi::HandleScope scope(env);
+    napi_value wake, global;
+    napi_get_reference_value(env, self->wake_, &wake);
+    napi_get_global(env, &global);
+    self->is_calling_ = true;
+    if (napi_make_callback(env, self->context_, global, wake, 0, nullptr, nullptr) != napi_ok) ReportException(env);
+    self->is_calling_ = false;
+    if (self->handle_ == nullptr) napi_async_destroy(env, self->context_);
+  }
+
+  napi_env env_;
+  const Uv& uv_;
+  Descriptor descriptor_;
+  void* handle_ = nullptr;
+  napi_ref wake_ = nullptr;
+  napi_async_context context_ = nullptr;
+  bool is_calling_ = false;
+  std::unique_ptr<ClosedAtExit> hook_;
+};
+
+/// Waits with poll(2) for the descriptor, or for a pipe that interrupts.
+class DescriptorWaiter final : public Waiter {
+ public:
+  DescriptorWaiter(Descriptor descriptor, Descriptor read_end, Descriptor write_end)
+      : descriptor_(std::move(descriptor)), read_end_(std::move(read_end)), write_end_(std::move(write_end)) {}
+
+  void Wait() override {
+    pollfd descriptors[] = {{descriptor_.get(), POLLIN, 0}, {read_end_.get(), POLLIN, 0}};
+    while (poll(descriptors, 2, -1) == -1 && errno == EINTR) continue;
+  }
+
+  /// Its only use is to end the thread, so nobody empties the pipe.
+  void Interrupt() override {
+    char byte = 0;
+    while (write(write_end_.get(), &byte, 1) == -1 && errno == EINTR) continue;
+  }
+
+ private:
+  Descriptor descriptor_;
+  Descriptor read_end_;
+  Descriptor write_end_;
+};
+
+int OpenPipe(int pair[2]) {
+#if defined(__APPLE__)
+  // There is no pipe2(2): a child that another thread starts meanwhile inherits the pipe.
+  if (pipe(pair) == -1) return -1;
+  for (int i = 0; i < 2; i++) fcntl(pair[i], F_SETFD, FD_CLOEXEC);
+  return 0;
+#else
+  return pipe2(pair, O_CLOEXEC);
+#endif
+}
+
+Napi::Value InLoopDelivery(Napi::Env env, const Uv& uv, Descriptor descriptor, Napi::Function wake) {
+  auto delivery = std::make_shared<InLoop>(env, uv, std::move(descriptor));
+  int error = delivery->Start(wake);
+  if (error != 0) return Napi::Number::New(env, -error);
+  return Handle(env, std::move(delivery), "uv_poll", true);
+}
+
+Napi::Value ThreadDelivery(Napi::Env env, Descriptor descriptor, Napi::Function wake) {
+  int pair[2];
+  if (OpenPipe(pair) == -1) return Napi::Number::New(env, -errno);
+  auto waiter = std::make_unique<DescriptorWaiter>(std::move(descriptor), Descriptor(pair[0]), Descriptor(pair[1]));
+  return DeliverByThread(env, std::move(waiter), wake);
+}
+
+}  // namespace
+
+Napi::Value DeliverDescriptor(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsNumber() || !info[1].IsFunction()) return Napi::Number::New(env, -EINVAL);
+  Descriptor descriptor(fcntl(info[0].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0));
+  if (descriptor.get() == -1) return Napi::Number::New(env, -errno);
+  auto wake = info[1].As<Napi::Function>();
+  bool in_loop = false;
+  napi_get_value_bool(env, info[2], &in_loop);
+  const Uv* uv = in_loop ? Uv::Get() : nullptr;
+  return uv == nullptr ? ThreadDelivery(env, std::move(descriptor), wake)
+                       : InLoopDelivery(env, *uv, std::move(descriptor), wake);
+}
+
+}  // namespace lio
+
+#else
+
+#include <cerrno>
+
+#include "addon.h"
+
+namespace lio {
+
+/// Windows has no descriptors to poll: its kernels bring waiters of their own.
+Napi::Value DeliverDescriptor(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), -ENOTSUP);
+}
+
+}  // namespace lio
+
+#endif

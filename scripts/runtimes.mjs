@@ -1,0 +1,132 @@
+/**
+ * `npm run runtimes`: the whole suite on every runtime that the package is for, and a table of what came of it.
+ *
+ * The runtimes are those that npm has, of exactly these versions. They are installed into out/runtimes/ and nowhere else,
+ * so that they are no dependencies of the project. Relies on a build (`scripts/ready.mjs` makes one).
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const usage = `Usage: npm run runtimes [-- [--help] [--only NAME]… [--grep TEXT]]
+
+Installs the runtimes into out/runtimes/, runs the suite on each, and prints a
+table of them.
+
+  --only   a runtime of the table: node20, node22, node24, node26, deno, bun
+  --grep   only tests whose names contain this text
+
+The exit code is 1 if a test failed or a runtime could not be had.
+`;
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const folder = join(root, "out/runtimes");
+const suite = join(root, "scripts/suite.mjs");
+
+const node = (version) => ({
+  package: `npm:node-${process.platform}-${process.arch}@${version}`,
+  binary: "bin/node",
+  flags: [],
+});
+
+/** Which package, where the program is in it, and how it is told to run a file. */
+const RUNTIMES = {
+  node20: node("20.20.2"),
+  node22: node("22.23.3"),
+  node24: node("24.21.0"),
+  node26: node("26.10.0"),
+  deno: {
+    package: `npm:@deno/${process.platform}-${process.arch}${process.platform === "linux" ? "-glibc" : ""}@2.9.6`,
+    binary: "deno",
+    flags: ["run", "--allow-all", "--v8-flags=--expose-gc"],
+  },
+  bun: { package: `npm:@oven/bun-${process.platform}-${process.arch}@1.4.5`, binary: "bin/bun", flags: [] },
+};
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      help: { type: "boolean" },
+      only: { type: "string", multiple: true, default: Object.keys(RUNTIMES) },
+      grep: { type: "string", default: "" },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const unknown = values.only.find((name) => !(name in RUNTIMES));
+  if (unknown !== undefined) {
+    console.error(`runtimes: there is no "${unknown}"\n\n${usage}`);
+    return 2;
+  }
+  install();
+  const rows = [];
+  for (const name of values.only) rows.push(await runSuite(name, values.grep));
+  return report(rows);
+}
+
+function install() {
+  const dependencies = Object.fromEntries(Object.entries(RUNTIMES).map(([name, { package: what }]) => [name, what]));
+  const wanted = JSON.stringify({ private: true, dependencies }, null, 2);
+  const stamp = join(folder, ".installed");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  console.error("> installing the runtimes into out/runtimes/");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), wanted);
+  const { status, error } = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts"], {
+    cwd: folder,
+    stdio: ["ignore", 2, 2],
+  });
+  if (error) throw error;
+  if (status !== 0) throw new Error("the runtimes could not be installed");
+  writeFileSync(stamp, wanted);
+}
+
+/** Runs the suite, printing its failures, and resolves to what it was that ran, and what came of it. */
+async function runSuite(name, grep) {
+  console.error(`> ${name}`);
+  const { binary, flags } = RUNTIMES[name];
+  const program = join(folder, "node_modules", name, binary);
+  const child = spawn(program, [...flags, suite, grep], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"],
+    // Deno would look for types and newer versions of what is installed.
+    env: { ...process.env, DENO_NO_UPDATE_CHECK: "1" },
+  });
+  const ended = new Promise((resolve, reject) => child.once("error", reject).once("close", (...how) => resolve(how)));
+  let summary;
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.startsWith("suite: ")) summary = JSON.parse(line.slice("suite: ".length));
+    else console.log(line);
+  }
+  const [code, signal] = await ended;
+  return { name, code, signal, ...summary };
+}
+
+function report(rows) {
+  console.log(`\n${["runtime", "version", "delivery", "passed", "failed", "left out"].map(cell).join("")}`);
+  for (const { name, version = "–", delivery = "–", passed = 0, failed = "–", leftOut = [], code, signal } of rows) {
+    const how = code === 0 || failed > 0 ? "" : `  ended with ${signal ?? code}`;
+    console.log([name, version, delivery, passed, failed, leftOut.length].map(cell).join("") + how);
+  }
+  for (const { name, leftOut = [] } of rows)
+    for (const reason of leftOut) console.log(`\n${name}: left out: ${reason}`);
+  // A runtime on which nothing ran has not passed.
+  const isGreen = rows.every(({ code, passed = 0, failed }) => code === 0 && failed === 0 && passed > 0);
+  const sum = (what) => rows.reduce((total, row) => total + (row[what] ?? 0), 0);
+  console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);
+  return isGreen ? 0 : 1;
+}
+
+const cell = (text) => String(text).padEnd(12);
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`runtimes: ${error.message}`);
+  process.exitCode = 1;
+}
