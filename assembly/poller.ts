@@ -57,6 +57,8 @@ export class Poller extends Registrations {
   unruly: bool;
   /** The kernel has told of a notification that no wait has ended with. */
   woken: bool;
+  /** The last wait ended with a notification. */
+  notified: bool;
 
   waits: u64;
   events: u64;

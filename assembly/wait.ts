@@ -45,7 +45,8 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
     const room = min(buffer.capacity - buffer.count, kernel.BATCH);
     // Without another wait what is staged would be left behind.
     if (room == 0 || poller.unruly) send(poller);
-    if (poller.unruly) {
+    // Completed requests end, whatever else goes wrong.
+    if (!kernel.COMPLETES && poller.unruly) {
       const error = rebuild(poller);
       if (error != OK) return concluded(poller, buffer, error);
       continue;
@@ -85,6 +86,7 @@ function concluded(poller: Poller, buffer: EventBuffer, error: u32): u32 {
   poller.events += buffer.count;
   const answer = buffer.count > 0 ? OK : error;
   // The kernel has told of the notification. A wait that fails leaves it to the next one.
+  poller.notified = poller.woken && answer == OK;
   if (answer == OK) poller.woken = false;
   return answer;
 }
@@ -164,11 +166,11 @@ function noteRefusals(poller: Poller, count: u32): void {
 function noteRefusal(poller: Poller, index: u32, error: u32): void {
   const fd = kernel.stagedFd(index);
   const entry = poller.find(fd)!;
-  if (entry.state & FIRED) {
-    if (kernel.COMPLETES) {
-      entry.applied = kernel.heldAfterRefusal(index, error);
-      return;
-    }
+  if (kernel.COMPLETES) {
+    entry.applied = kernel.heldAfterRefusal(index, error);
+    // What is armed anew by itself is dropped in silence when it is closed.
+    if (entry.state & FIRED || (entry.mode == MODE_LEVEL && isGone(error))) return;
+  } else if (entry.state & FIRED) {
     const isSilent = kernel.isReported(error) || (kernel.CLOSING_ENDS && isGone(error));
     entry.applied = isSilent
       ? kernel.heldAfterRefusal(index, error)
@@ -177,8 +179,9 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
         : kernel.armed(entry.interest, entry.mode, false);
     if (!isSilent) poller.unruly = true;
     return;
+  } else {
+    entry.applied = kernel.heldAfterRefusal(index, error);
   }
-  entry.applied = kernel.heldAfterRefusal(index, error);
   entry.error = error;
   poller.enqueue(fd, entry);
 }
@@ -288,6 +291,7 @@ function closed(poller: Poller, entry: Registration, applied: u32, at: usize): u
  * keeps the registration and no call can reach it. Once may be a late word; twice means that it would never end.
  */
 function stray(poller: Poller): void {
+  if (kernel.COMPLETES) return;
   poller.strayEvents++;
   if (poller.strayEvents > 1) poller.unruly = true;
 }

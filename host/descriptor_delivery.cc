@@ -27,7 +27,7 @@ namespace {
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   ~Descriptor() { Close(); }
@@ -192,7 +192,7 @@ Napi::Value InLoopDelivery(Napi::Env env, const Uv& uv, Descriptor descriptor, N
   auto delivery = std::make_shared<InLoop>(env, uv, std::move(descriptor));
   int error = delivery->Start(wake);
   if (error != 0) return Napi::Number::New(env, -error);
-  return Handle(env, std::move(delivery), "uv_poll", true);
+  return Handle(env, delivery, "uv_poll", true);
 }
 
 Napi::Value ThreadDelivery(Napi::Env env, Descriptor descriptor, Napi::Function wake) {

@@ -14,8 +14,11 @@ Guest::Guest(napi_env env, napi_value memory, napi_value realloc) : env_(env) {
 
 uint32_t Guest::Number(napi_value object, const char* name) const {
   napi_value value;
+  napi_valuetype type = napi_undefined;
   uint32_t number = 0;
-  if (napi_get_named_property(env_, object, name, &value) == napi_ok) napi_get_value_uint32(env_, value, &number);
+  if (napi_get_named_property(env_, object, name, &value) == napi_ok) napi_typeof(env_, value, &type);
+  // Not every runtime's napi_get_value_uint32 refuses what is no number.
+  if (type == napi_number) napi_get_value_uint32(env_, value, &number);
   return number;
 }
 

@@ -9,7 +9,7 @@
 
 namespace lio {
 
-Napi::Object Handle(Napi::Env env, std::shared_ptr<Delivery> delivery, const char* way, bool keeps_context) {
+Napi::Object Handle(Napi::Env env, const std::shared_ptr<Delivery>& delivery, const char* way, bool keeps_context) {
   Napi::Object handle = Napi::Object::New(env);
   handle.Set("way", way);
   handle.Set("keepsContext", keeps_context);
@@ -19,6 +19,8 @@ Napi::Object Handle(Napi::Env env, std::shared_ptr<Delivery> delivery, const cha
                napi_get_value_bool(info.Env(), info[0], &keeps);
                delivery->Refer(keeps);
              }));
+  handle.Set("acknowledge",
+             Napi::Function::New(env, [delivery](const Napi::CallbackInfo&) { delivery->Acknowledge(); }));
   handle.Set("close", Napi::Function::New(env, [delivery](const Napi::CallbackInfo&) { delivery->Close(); }));
   return handle;
 }
@@ -88,6 +90,8 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
     }
   }
 
+  void Acknowledge() override { Set(&ByThread::is_acknowledged_); }
+
   void Close() override {
     if (function_ == nullptr) return;
     Set(&ByThread::is_closed_);
@@ -123,7 +127,6 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
     napi_value undefined;
     napi_get_undefined(env, &undefined);
     if (napi_call_function(env, undefined, wake, 0, nullptr, nullptr) != napi_ok) ReportException(env);
-    self->Set(&ByThread::is_acknowledged_);
   }
 
   void Set(bool ByThread::*flag) {
@@ -150,7 +153,7 @@ Napi::Value DeliverByThread(Napi::Env env, std::unique_ptr<Waiter> waiter, Napi:
   int error = delivery->Start(wake);
   if (error != 0) return Napi::Number::New(env, -error);
   // Not every runtime calls thread-safe functions in the context that they were made in.
-  return Handle(env, std::move(delivery), "thread", false);
+  return Handle(env, delivery, "thread", false);
 }
 
 }  // namespace lio

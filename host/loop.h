@@ -17,12 +17,14 @@ class Delivery {
   virtual ~Delivery() = default;
   /// Keeps the loop running, or does not. A new one does not.
   virtual void Refer(bool keeps) = 0;
+  /// Lets the next call come, where one waits for that.
+  virtual void Acknowledge() {}
   /// When this returns, the function is not called any more, and nothing is held. Calling it twice does no harm.
   virtual void Close() = 0;
 };
 
 /// The JavaScript object for one: `NativeDelivery` in src/native.ts.
-Napi::Object Handle(Napi::Env env, std::shared_ptr<Delivery> delivery, const char* way, bool keeps_context);
+Napi::Object Handle(Napi::Env env, const std::shared_ptr<Delivery>& delivery, const char* way, bool keeps_context);
 
 /// Tells when a kernel object may have events. Its thread is the only one that calls `Wait`.
 class Waiter {
@@ -34,8 +36,8 @@ class Waiter {
   virtual void Interrupt() = 0;
 };
 
-/// Delivery by a thread, which asks the waiter again only when `wake` has returned. A `NativeDelivery`, or a negative
-/// error number if there can be no thread.
+/// Delivery by a thread, which asks the waiter again only when the last call was acknowledged. A `NativeDelivery`, or a
+/// negative error number if there can be no thread.
 Napi::Value DeliverByThread(Napi::Env env, std::unique_ptr<Waiter> waiter, Napi::Function wake);
 
 /// Has an object closed when its environment ends, unless it is closed before.

@@ -1,5 +1,6 @@
 /**
- * `npm run check:kqueue`: compiles `host/` for the systems that have kqueue, as far as that can be done anywhere.
+ * `npm run check:kqueue`: compiles `host/` for the systems that have kqueue, as far as that can be done anywhere. The
+ * reference cannot be compiled for some of them (fault 29).
  *
  *   macOS, arm64 and x64     the whole addon, compiled and linked against Apple's real headers, by zig
  *   the BSDs                 `host/kernels/kqueue.cc`, compiled against what `test/kqueue/layouts/` declares of theirs

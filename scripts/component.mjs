@@ -51,9 +51,16 @@ export async function compile(entry, replaced = {}, options = []) {
   return wasm;
 }
 
-/** The core's self-test, on a scripted kernel and clock of its own. */
-export function compileSelfTest() {
+/** The core of a kernel's component; `changed` gives other texts for files of `assembly/`. */
+export function compileCore(kernel, changed = {}, options = []) {
+  const texts = { ...changed, "assembly/kernel.ts": `export * from "./kernels/${kernel}";\n` };
+  return compile("assembly/index.ts", texts, options);
+}
+
+/** The core's self-test, on a scripted kernel and clock of its own; `changed` as in `compileCore`. */
+export function compileSelfTest(changed = {}, options = []) {
   const replaced = {
+    ...changed,
     "assembly/kernel.ts": `export * from "./selftest/kernel";
 export { ABSENT, CLOSING_ENDS, Descriptor, REPORTED, REPORTED_MASK, SPENT } from "./kernels/epoll";
 export { afterEvent, armed, descriptorOf, isArmed, isNoisy, isReported, modifyAlwaysTells } from "./kernels/epoll";
@@ -63,7 +70,7 @@ export * from "./numbered";
 `,
     "assembly/clock.ts": 'export * from "./selftest/clock";\n',
   };
-  return compile("assembly/selftest/index.ts", replaced);
+  return compile("assembly/selftest/index.ts", replaced, options);
 }
 
 /** The core's parts that depend on nothing, for tests in JavaScript. */
@@ -91,8 +98,7 @@ export async function checkImports(component, kernel) {
 }
 
 export async function buildComponent(kernel) {
-  const source = `export * from "./kernels/${kernel}";\n`;
-  const core = await compile("assembly/index.ts", { "assembly/kernel.ts": source });
+  const core = await compileCore(kernel);
   const embedded = await componentEmbed({ binary: core, witSource: await witSource(), world: `${kernel}-poller` });
   const component = await componentNew(embedded, []);
   const wit = await checkImports(component, kernel);

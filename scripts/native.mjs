@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSy
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { hostDefinitions, hostSources } from "./host-sources.mjs";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const TESTS = "test/native";
@@ -135,17 +136,21 @@ export async function buildNative(name) {
 }
 
 /**
- * Builds the addon for this Node with other flags than node-gyp's, as `out-native/<name>/build/Release/lio_poller.node`.
- * Answers the folder in which node-gyp-build finds it, if `LIO_POLLER_PREBUILD` says so.
+ * Builds the addon for this Node with other flags than node-gyp's, as `out-native/<name>/build/Release/lio_poller.node`;
+ * `choose` may choose other sources. Answers the folder in which node-gyp-build finds it, if `LIO_POLLER_PREBUILD` says so.
  */
-export async function buildAddon(name, flags) {
+export async function buildAddon(name, flags, choose = (sources) => sources) {
   const folder = join(root, "out-native", name);
   const addon = join(folder, "build/Release/lio_poller.node");
-  const changed = Math.max(newest("host"), statSync(fileURLToPath(import.meta.url)).mtimeMs);
+  const { sources: own, defines } = bindings();
+  const sources = choose(own);
+  const changed = Math.max(
+    ...sources.map((source) => newest(dirname(source))),
+    statSync(fileURLToPath(import.meta.url)).mtimeMs,
+  );
   if (existsSync(addon) && statSync(addon).mtimeMs > changed) return folder;
 
   mkdirSync(dirname(addon), { recursive: true });
-  const { sources, defines } = bindings();
   const all = ["-std=c++17", "-g", "-fPIC", "-fno-exceptions", "-fvisibility=hidden", "-Wall", "-Wextra", ...flags];
   all.push(...defines, ...includes());
   const objects = sources.map((source) => join(folder, `${source.replaceAll("/", "+")}.o`));
@@ -157,24 +162,7 @@ export async function buildAddon(name, flags) {
 
 /** What `binding.gyp` says about this platform. */
 export function bindings() {
-  const { status, stdout, stderr } = spawnSync("python3", ["-c", READ_BINDINGS, process.platform], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  if (status !== 0) throw new Error(`binding.gyp cannot be read:\n${stderr}`);
-  const { sources, defines } = JSON.parse(stdout);
-  return { sources, defines: defines.map((define) => `-D${define}`) };
+  const system = { darwin: "mac", win32: "win" }[process.platform] ?? process.platform;
+  const defines = [...hostDefinitions(system), "NODE_GYP_MODULE_NAME=lio_poller"];
+  return { sources: hostSources(), defines: defines.map((define) => `-D${define}`) };
 }
-
-/** The file is a Python expression, and so are its conditions. */
-const READ_BINDINGS = `
-import ast, json, sys
-target = ast.literal_eval(open("binding.gyp").read())["targets"][0]
-system = {"linux": "linux", "darwin": "mac", "win32": "win"}.get(sys.argv[1], sys.argv[1])
-for condition in target.get("conditions", []):
-    chosen = condition[1] if eval(condition[0], {"OS": system}) else condition[2] if len(condition) > 2 else {}
-    for name in ("sources", "defines"):
-        target[name] = target.get(name, []) + chosen.get(name, [])
-target["defines"] += ["NODE_GYP_MODULE_NAME=" + target["target_name"]]
-print(json.dumps({name: target[name] for name in ("sources", "defines")}))
-`;

@@ -48,8 +48,14 @@ export class Attachment {
   readonly #context = new AsyncResource("lio-poller");
   readonly #events = new Events(MOST_EVENTS);
   readonly #wake = (): void => {
-    if (this.#delivery?.keepsContext) this.#collect();
-    else this.#collectInContext();
+    const delivery = this.#delivery;
+    if (delivery?.keepsContext) {
+      this.#collect();
+      return;
+    }
+    this.#collectInContext();
+    // In the loop's next turn: some runtimes call a thread-safe function for as long as it is called anew, and nothing else.
+    setImmediate(() => delivery?.acknowledge());
   };
 
   #delivery: Delivery | undefined;

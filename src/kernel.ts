@@ -45,6 +45,8 @@ export interface Delivery {
   readonly keepsContext: boolean;
   /** Keeps the loop running, or does not. A new one does not. */
   refer(keeps: boolean): void;
+  /** Lets the next call come, where `keepsContext` is false: then each waits for the last one to be acknowledged. */
+  acknowledge(): void;
   /** When this returns, `wake` is not called any more. Calling it twice does no harm. */
   close(): void;
 }

@@ -25,6 +25,8 @@ export interface NativeDelivery {
   readonly keepsContext: boolean;
   /** Keeps the loop running, or does not. A new one does not. */
   refer(keeps: boolean): void;
+  /** Lets the thread call again, which otherwise waits for that. */
+  acknowledge(): void;
   /** When this returns, nothing is held and nothing is called any more. Calling it twice does no harm. */
   close(): void;
 }
@@ -72,7 +74,7 @@ export interface NativeAddon {
   readonly io: NativeIo;
   /**
    * Has `wake` called in this thread's event loop whenever the descriptor may be readable, again and again for as long as
-   * it is; never before it has returned. Returns a negative error number if that cannot be.
+   * it is; by a thread, not again before that was acknowledged. Returns a negative error number if that cannot be.
    *
    * @param inLoop by the loop's own means; else, or if it has none, by a thread
    */

@@ -83,9 +83,9 @@ export function watch(
  * A `break` or `return()` ends the registration. Errors, as those of {@link readable}, end it too and are thrown.
  *
  * @example
- * for await (const { hangUp } of watch(fd, Interest.READABLE)) {
+ * for await (const { readClosed } of watch(fd, Interest.READABLE)) {
  *   while (read(fd, buffer) > 0) …
- *   if (hangUp) break;
+ *   if (readClosed) break;
  * }
  * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  */

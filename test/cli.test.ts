@@ -4,6 +4,7 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { platformKernels } from "lio-poller";
 import { command, type Ending } from "./support/child.js";
 import { root } from "./support/internals.js";
 
@@ -80,7 +81,7 @@ describe("the command", () => {
       const { code, lines } = await watching([fifo], 'exec > "$0"; echo one; sleep 0.1; echo two; sleep 0.1');
       assert.equal(code, 0);
       assert.equal(lines[0], `${fifo} readable`);
-      assert.match(lines.at(-1)!, /^\S+ readable readClosed hangUp$/);
+      assert.match(lines.at(-1)!, /^\S+ readable readClosed( hangUp)?$/);
       assert.ok(lines.length >= 3, lines.join("\n"));
     });
 
@@ -144,7 +145,7 @@ describe("the command", () => {
       const { status, stdout } = cli("doctor", "--json");
       assert.equal(status, 0);
       const { isWell, checks, kernel } = JSON.parse(stdout) as { isWell: boolean; checks: object[]; kernel: string };
-      assert.deepEqual([isWell, checks.length, kernel], [true, 5, "epoll"]);
+      assert.deepEqual([isWell, checks.length, kernel], [true, 5, platformKernels[0]]);
     });
 
     it("ends with 1 where there is no addon, and says so", () => {

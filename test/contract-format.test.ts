@@ -150,7 +150,16 @@ describe("what is known of a kernel", () => {
     const refuses = (iocp: unknown, message: RegExp): void => {
       assert.throws(() => checkKernels({ ...facts, iocp }, "file.json"), message);
     };
-    for (const wrong of ["sleep", "dup.under", "dup.onto.more", "mode", "mode.lazy", "mode.edge.more", ""]) {
+    for (const wrong of [
+      "sleep",
+      "dup.under",
+      "dup.onto.more",
+      "mode",
+      "mode.lazy",
+      "mode.edge.more",
+      "interest.edge",
+      "",
+    ]) {
       refuses({ lacks: { [wrong]: "No" }, untold: [] }, /is no step/);
     }
     refuses({ lacks: { dup: "" }, untold: [] }, /is not text/);
@@ -170,8 +179,8 @@ describe("what is known of a kernel", () => {
     assert.deepEqual(without("close"), steps);
   });
 
-  it("leaves out what names a mode that is not there, in a batch too", () => {
-    const add = { op: "add", fd: "a", key: 1, interest: [], mode: "edge" };
+  it("leaves out what names a mode or an interest that is not there, in a batch too", () => {
+    const add = { op: "add", fd: "a", key: 1, interest: ["priority"], mode: "edge" };
     for (const step of [
       { do: "apply", changes: [add] },
       { ...add, op: undefined, do: "add" },
@@ -179,10 +188,11 @@ describe("what is known of a kernel", () => {
       const { op: _, ...named } = step as Record<string, unknown>;
       const [checked] = checkScenarios([scenario(named as unknown as Step, wait)], "file.json");
       assert.ok(checked);
-      const without = (mode: string): unknown =>
-        stepsOn({ kernel: "epoll", lacks: { [`mode.${mode}`]: "No" } }, checked);
-      assert.deepEqual(without("edge"), { leftOut: "No" });
-      assert.deepEqual(without("level"), checked.steps);
+      const without = (what: string): unknown => stepsOn({ kernel: "epoll", lacks: { [what]: "No" } }, checked);
+      assert.deepEqual(without("mode.edge"), { leftOut: "No" });
+      assert.deepEqual(without("mode.level"), checked.steps);
+      assert.deepEqual(without("interest.priority"), { leftOut: "No" });
+      assert.deepEqual(without("interest.readable"), checked.steps);
     }
   });
 

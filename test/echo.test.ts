@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { platformKernels } from "lio-poller";
 import { ClientProcess } from "../examples/echo/client-process.js";
 import type { Job, Report } from "../examples/echo/job.js";
 import { Progress } from "../examples/echo/progress.js";
@@ -397,7 +398,7 @@ describe("the echo program", () => {
   }
 
   it("takes a kernel by its name", async () => {
-    const { code } = await program(["--kernel", "epoll", "--clients", "1", "--messages", "1"]);
+    const { code } = await program(["--kernel", platformKernels[0]!, "--clients", "1", "--messages", "1"]);
     assert.equal(code, 0);
   });
 

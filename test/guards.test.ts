@@ -1,8 +1,8 @@
 /**
  * What guards each fault of the reference, and each test of others that is worth having: `guards.json`.
  *
- * It names scenarios of the contract and titles of tests here, which must exist; and says of a fault that cannot occur on
- * the kernels that are there why that is so.
+ * It names scenarios of the contract, titles of tests here, and commands that CI runs, which must exist; and says of a fault
+ * that cannot occur on the kernels that are there why that is so.
  */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 import { loadAll } from "./contract/scenarios.js";
 
 interface Guarded {
-  /** `"scenario: …"` with its name, or `"test: …"` with its title. */
+  /** `"scenario: …"` with its name, `"test: …"` with its title, or `"command: …"` with its name in package.json. */
   readonly guards?: readonly string[];
   /** Why nothing here guards it. */
   readonly elsewhere?: string;
@@ -29,7 +29,8 @@ interface Other extends Guarded {
 const FAULTS = 44;
 const SHARED = 36;
 
-const folder = join(dirname(createRequire(import.meta.url).resolve("lio-poller/package.json")), "test");
+const root = dirname(createRequire(import.meta.url).resolve("lio-poller/package.json"));
+const folder = join(root, "test");
 const { faults, others } = JSON.parse(readFileSync(join(folder, "guards.json"), "utf8")) as {
   readonly faults: readonly Fault[];
   readonly others: readonly Other[];
@@ -40,10 +41,21 @@ const titles = readdirSync(folder)
   .flatMap((file) => [...readFileSync(join(folder, file), "utf8").matchAll(/^\s*it\("([^"]+)"/gm)])
   .map(([, title]) => title as string);
 
-/** What a guard is, if it is there: the source of a scenario, or the title of a test. */
+/** The program of a command of package.json that CI runs. */
+function programOf(command: string): string | undefined {
+  if (!readFileSync(join(root, ".ci/run"), "utf8").includes(` npm run ${command}\n`)) return undefined;
+  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    readonly scripts: Readonly<Record<string, string>>;
+  };
+  const [, file] = /^node (\S+)$/.exec(scripts[command] ?? "") ?? [];
+  return file === undefined ? undefined : readFileSync(join(root, file), "utf8");
+}
+
+/** What a guard is, if it is there: the source of a scenario or of a command's program, or the title of a test. */
 function found(guard: string): string | undefined {
-  const [, kind, name = ""] = /^(scenario|test): (.+)$/.exec(guard) ?? [];
+  const [, kind, name = ""] = /^(scenario|test|command): (.+)$/.exec(guard) ?? [];
   if (kind === "scenario") return scenarios.get(name)?.source;
+  if (kind === "command") return programOf(name);
   return kind === "test" && titles.includes(name) ? name : undefined;
 }
 
@@ -75,7 +87,7 @@ describe("the guards", () => {
     assert.ok(others.every(({ guards = [] }) => guards.length > 0));
   });
 
-  it("name the fault themselves: in a scenario's source, or in a test's title", () => {
+  it("name the fault themselves: in a scenario's source, in a test's title, or in a command's program", () => {
     for (const { fault, guards = [] } of faults) {
       if (guards.length === 0) continue;
       assert.ok(

@@ -130,6 +130,9 @@ describe("the component's memory", () => {
     using poller = new Poller({ kernel });
     poller.add(simulated.io.eventfd(1), 1, R, { mode: "level" });
     let collected = 0;
+    // The last ones may be kept for a while: by a compiler that is at work on code that has seen them, or because a collector
+    // has found what looks like their address.
+    const kept = 5;
     const registry = new FinalizationRegistry<undefined>(() => collected++);
     // 2 MiB each.
     const drop = (): void => {
@@ -141,11 +144,10 @@ describe("the component's memory", () => {
     };
     for (let round = 1; round <= 20; round++) {
       drop();
-      // A collector may keep what it finds an old address of, as JavaScriptCore's does.
-      assert.ok(await collectUntil(() => collected >= (round - 1) * 5));
+      assert.ok(await collectUntil(() => collected >= round * 5 - kept));
     }
     // A hundred of them would be 200 MiB. What is collected may be freed a turn later, so a few may be there twice.
-    assert.ok(kernel.bytes < 2 ** 25, `${kernel.bytes} bytes`);
+    assert.ok(kernel.bytes < 2 ** 26, `${kernel.bytes} bytes`);
   });
 
   it("is given back by pollers that are dropped", async () => {
@@ -159,7 +161,8 @@ describe("the component's memory", () => {
     };
     for (let round = 0; round < 30; round++) {
       drop();
-      assert.ok(await collectUntil(() => simulated.instances === 0));
+      // As above.
+      assert.ok(await collectUntil(() => simulated.instances <= 10));
     }
     // 160 KiB each, ten at a time; three hundred would be 48 MiB.
     assert.ok(kernel.bytes < 2 ** 23, `${kernel.bytes} bytes`);

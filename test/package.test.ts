@@ -91,6 +91,10 @@ describe("the packed package, installed into an empty folder", function () {
     assert.equal(run(program, ...args), "true ENOENT\n");
   });
 
+  it("brings a command along", () => {
+    assert.match(run("npx", "--no", "lio-poller", "doctor"), /^ok {5}the event loop is told$/m);
+  });
+
   it("brings an addon along that needs no compiler", () => {
     const addon = createRequire(join(folder, "package.json")).resolve("node-gyp-build");
     const resolved = run("node", "-p", `require(${JSON.stringify(addon)}).resolve("node_modules/lio-poller")`);

@@ -119,7 +119,7 @@ export function numbersOutlook(poller: Poller): usize {
   store<u32>(area, poller.firstQueued < 0 ? 0 : 1);
   store<u32>(area, <u32>poller.rebuilds, 4);
   store<u32>(area, poller.count + timers.armed, 8);
-  store<u32>(area, poller.woken ? 1 : 0, 12);
+  store<u32>(area, poller.notified ? 1 : 0, 12);
   store<u64>(area, timers.armed == 0 ? u64.MAX_VALUE : timers.nextDue, 16);
   return area;
 }

@@ -10,6 +10,7 @@
  *
  *    0  READ's knote stands   1  … and is enabled    4  EXCEPT's stands     6  EV_CLEAR     on all of them
  *    2  WRITE's stands        3  … and is enabled    5  … and is enabled    7  EV_DISPATCH  on all of them
+ *    8  WRITE's has ended, so that no change may be left out
  *
  * A change of the core's is several of the kernel's, which can fail each by itself: what was done of one that failed is
  * undone before its verdict is given.
@@ -24,10 +25,12 @@ const HELD: u32 = 0x15;
 const ENABLED: u32 = 0x2a;
 const CLEAR: u32 = 0x40;
 const DISPATCH: u32 = 0x80;
+const ENDED: u32 = 0x100;
 const READ_HELD: u32 = 0x1;
 const READ_ENABLED: u32 = 0x2;
 const WRITE_HELD: u32 = 0x4;
 const WRITE_ENABLED: u32 = 0x8;
+const WRITE_KNOTE: u32 = WRITE_HELD | WRITE_ENABLED;
 const EXCEPT_ENABLED: u32 = 0x20;
 const FILTERS: u32 = 3;
 
@@ -98,7 +101,7 @@ export function isNoisy(applied: u32): bool {
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 export function staysArmed(applied: u32): bool {
-  return (applied & ENABLED) != 0 && (applied & DISPATCH) == 0;
+  return (applied & ENABLED) != 0 && (applied & (DISPATCH | ENDED)) == 0;
 }
 
 /** Whether a modify in this mode reaches the kernel in any case: it asks for the current edge anew. */
@@ -112,9 +115,10 @@ export function modifyAlwaysTells(mode: u32): bool {
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 export function afterEvent(applied: u32, mask: u32): u32 {
-  // What is left of it is found out when it is changed next, which cannot be left out then.
-  if (mask & LAST) return REPORTED;
-  return applied & DISPATCH ? applied & ~(mask & ENABLED) : applied;
+  const left = applied & DISPATCH ? applied & ~(mask & ENABLED) : applied;
+  if (!(mask & LAST)) return left;
+  // Whether there is a witness left is found out by the next change.
+  return left & READ_HELD ? (left & ~WRITE_KNOTE) | ENDED : REPORTED;
 }
 
 /** What to tell of an event, to someone with this interest. */

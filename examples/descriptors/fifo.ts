@@ -24,14 +24,14 @@ if (process.argv[2] === undefined) {
 
 const room = Buffer.alloc(4096);
 let text = "";
-for await (const { readable, hangUp } of watch(fifo, Interest.READABLE)) {
+for await (const { readable, readClosed } of watch(fifo, Interest.READABLE)) {
   const count = readable ? read(fifo, room) : WOULD_BLOCK;
   if (count > 0) text += room.toString("utf8", 0, count);
   const lines = text.split("\n");
   text = lines.pop()!;
   for (const line of lines) console.log(line);
   // The last writer has closed it, and all is read.
-  if (hangUp && count === 0) break;
+  if (readClosed && count === 0) break;
 }
 close(fifo);
 rmSync(folder, { recursive: true });

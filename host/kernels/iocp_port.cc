@@ -6,8 +6,11 @@
 #include "iocp_port.h"
 
 #include <mswsock.h>
+#include <ws2tcpip.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -17,6 +20,28 @@
 extern "C" NTSTATUS NTAPI NtCancelIoFileEx(HANDLE file, PIO_STATUS_BLOCK request, PIO_STATUS_BLOCK status);
 
 namespace lio {
+
+/// The exclusive flag would end the polls of others.
+struct AfdPollInfo {
+  LARGE_INTEGER timeout;
+  ULONG number_of_handles;
+  ULONG exclusive;
+  HANDLE handle;
+  ULONG events;
+  NTSTATUS status;
+};
+static_assert(sizeof(AfdPollInfo) == 32, "AFD's layout, whatever a handle's size");
+
+/// What is known of a socket's names, which change once at most, from not known to known: when it is bound or
+/// connected.
+struct Names {
+  bool is_open = false;
+  ADDRESS_FAMILY family = 0;
+  uint16_t local_port = 0;
+  uint16_t peer_port = 0;
+  uint8_t peer[16] = {};
+};
+
 namespace {
 
 constexpr ULONG kIoctlAfdPoll = 0x00012024;
@@ -29,17 +54,6 @@ constexpr NTSTATUS kStatusCancelled = static_cast<NTSTATUS>(0xC0000120);
 constexpr uint32_t kMostAtOnce = 1024;
 /// How long closing a port waits for its requests, in milliseconds. They come at once, but for a kernel that is busy.
 constexpr ULONGLONG kPatience = 200;
-
-/// The exclusive flag would end the polls of others.
-struct AfdPollInfo {
-  LARGE_INTEGER timeout;
-  ULONG number_of_handles;
-  ULONG exclusive;
-  HANDLE handle;
-  ULONG events;
-  NTSTATUS status;
-};
-static_assert(sizeof(AfdPollInfo) == 32, "AFD's layout, whatever a handle's size");
 
 int NumberOf(NTSTATUS status) {
   return ErrorNumberOf(static_cast<uint32_t>(status));
@@ -81,6 +95,40 @@ int Refusal(SOCKET socket) {
   if (WSAGetLastError() != WSAENOTSOCK) return ErrorNumberOf(static_cast<uint32_t>(WSAGetLastError()));
   DWORD flags = 0;
   return GetHandleInformation(reinterpret_cast<HANDLE>(socket), &flags) ? kENOTSOCK : kEBADF;
+}
+
+uint16_t PortOf(const sockaddr_storage& address) {
+  // IPv4's and IPv6's addresses have it in the same place; others have none.
+  const bool has_one = address.ss_family == AF_INET || address.ss_family == AF_INET6;
+  return has_one ? reinterpret_cast<const sockaddr_in&>(address).sin_port : 0;
+}
+
+Names NamesOf(SOCKET socket) {
+  Names names;
+  sockaddr_storage local = {};
+  sockaddr_storage peer = {};
+  int length = sizeof local;
+  // One that is not bound has none to tell.
+  const bool has_name = getsockname(socket, reinterpret_cast<sockaddr*>(&local), &length) == 0;
+  names.is_open = has_name || WSAGetLastError() != WSAENOTSOCK;
+  names.family = local.ss_family;
+  names.local_port = PortOf(local);
+  length = sizeof peer;
+  if (getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &length) != 0) return names;
+  names.peer_port = PortOf(peer);
+  if (peer.ss_family == AF_INET) memcpy(names.peer, &reinterpret_cast<sockaddr_in&>(peer).sin_addr, 4);
+  if (peer.ss_family == AF_INET6) memcpy(names.peer, &reinterpret_cast<sockaddr_in6&>(peer).sin6_addr, 16);
+  return names;
+}
+
+/// Whether a number that had the first names and has the second is not the same socket any more.
+bool IsAnother(const Names& before, const Names& now) {
+  if (!now.is_open) return true;
+  if (before.local_port == 0) return false;
+  if (now.family != before.family || now.local_port != before.local_port) return true;
+  // A connection that has ended may have lost its peer's.
+  if (before.peer_port == 0 || now.peer_port == 0) return false;
+  return now.peer_port != before.peer_port || memcmp(now.peer, before.peer, sizeof now.peer) != 0;
 }
 
 /// A handle of AFD whose requests complete at the port.
@@ -156,6 +204,9 @@ struct Port::Slot {
   /// AFD's; INVALID_SOCKET if nothing is watched.
   SOCKET socket = INVALID_SOCKET;
   HANDLE afd = nullptr;
+  /// As it was given, when its names were these.
+  SOCKET given = INVALID_SOCKET;
+  Names names;
   /// Of what is watched.
   uint32_t generation = 0;
   State state = kIdle;
@@ -171,6 +222,10 @@ std::shared_ptr<Port> Port::Open() {
 Port::Port(HANDLE port) : port_(port) {}
 
 Port::~Port() {
+#if defined(LIO_POLLER_GUARD_REQUESTS)
+  // The kernel would write to what is freed here.
+  if (in_flight_ != 0) std::abort();
+#endif
   for (HANDLE group : groups_) CloseHandle(group);
   CloseHandle(port_);
 }
@@ -191,6 +246,8 @@ int Port::Add(uint32_t index, uint32_t generation, SOCKET socket, uint32_t group
   int error = 0;
   HANDLE afd = Group(group, &error);
   if (afd == nullptr) return error;
+  // What it asked of another socket, and could not be told any more.
+  CancelRequest(slot);
   const SOCKET socket_before = std::exchange(slot.socket, base);
   const HANDLE afd_before = std::exchange(slot.afd, afd);
   if (events != 0) error = ArmSlot(slot, index, generation, events);
@@ -200,17 +257,23 @@ int Port::Add(uint32_t index, uint32_t generation, SOCKET socket, uint32_t group
     return error;
   }
   slot.generation = generation;
+  slot.given = socket;
+  slot.names = NamesOf(socket);
   return 0;
 }
 
 int Port::Arm(uint32_t index, uint32_t generation, uint32_t events) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (index >= slots_.size()) return kEINVAL;
-  return ArmSlot(*slots_[index], index, generation, events);
+  Slot& slot = *slots_[index];
+  if (slot.socket == INVALID_SOCKET) return kENOENT;
+  // While it had no request, nothing told that it was closed, and its number is perhaps another's.
+  const Names now = NamesOf(slot.given);
+  if (IsAnother(slot.names, now)) return now.is_open ? kENOENT : kEBADF;
+  return ArmSlot(slot, index, generation, events);
 }
 
 int Port::ArmSlot(Slot& slot, uint32_t index, uint32_t generation, uint32_t events) {
-  if (slot.socket == INVALID_SOCKET) return kENOENT;
   if (slot.state != Slot::kIdle) return kEEXIST;
   Request& request = *slot.request;
   request = {};
@@ -310,14 +373,17 @@ int Port::Take(Completion* completions, uint32_t capacity, DWORD milliseconds) {
   return static_cast<int>(count);
 }
 
-uint32_t Port::Peek(uint32_t slot) {
+uint32_t Port::Peek(uint32_t index) {
   Collect(kMostAtOnce, 0);
   std::lock_guard<std::mutex> lock(mutex_);
+  if (index >= slots_.size()) return 0;
+  const Slot& slot = *slots_[index];
+  uint32_t events = IsAnother(slot.names, NamesOf(slot.given)) ? kLocalClose : 0;
   for (size_t i = 0; i < count_; i++) {
     const Item& item = items_[(first_ + i) % items_.size()];
-    if (item.slot != nullptr && item.completion.slot == slot) return item.completion.events;
+    if (item.slot == &slot) events |= item.completion.events;
   }
-  return 0;
+  return events;
 }
 
 int Port::Collect(uint32_t most, DWORD milliseconds) {

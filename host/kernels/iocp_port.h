@@ -77,7 +77,8 @@ class Port {
   /// a negative error number.
   int Take(Completion* completions, uint32_t capacity, DWORD milliseconds);
 
-  /// The events of a slot's completion that has come and was not taken; else 0.
+  /// The events of a slot's completion that has come and was not taken; LOCAL_CLOSE if it has no request and its socket
+  /// is closed or another; else 0.
   uint32_t Peek(uint32_t slot);
 
   /// Waits until the kernel has completions, and puts them where `Take` finds them. For a thread that has nothing else

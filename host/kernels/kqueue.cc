@@ -53,7 +53,8 @@ struct Event {
   uint32_t generation;
   uint8_t filter;
   uint8_t end;
-  uint8_t padding[2];
+  uint8_t last;
+  uint8_t padding;
   uint8_t has_error;
   uint8_t more_padding[3];
   ErrorCode error;
@@ -415,6 +416,7 @@ bool Tell(const struct kevent& raw, Event& event) {
   event.fd = static_cast<int32_t>(raw.ident);
   event.generation = static_cast<uint32_t>(Number(raw.udata));
   event.end = (raw.flags & EV_EOF) != 0;
+  event.last = (raw.flags & EV_ONESHOT) != 0;
   if (event.end && event.filter != kExcept && raw.fflags != 0) {
     event.has_error = 1;
     event.error = ErrorCodeOf(static_cast<int>(raw.fflags));

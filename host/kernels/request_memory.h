@@ -1,12 +1,13 @@
 // The memory of one request, to which the kernel writes while the request is under way.
 //
-// With LIO_POLLER_GUARD_REQUESTS, for tests, each has pages of its own, which nobody can read or write, ever, once it
-// was freed: a kernel that still does, or a program, fails at once and not by chance.
+// With LIO_POLLER_GUARD_REQUESTS, for tests, each has pages of its own, which nobody can read or write for a long time
+// once it was freed: a kernel that still does, or a program, fails at once and not by chance.
 
 #pragma once
 
 #include <windows.h>
 
+#include <atomic>
 #include <cstddef>
 #include <new>
 
@@ -35,10 +36,17 @@ class RequestMemory {
   }
 
   ~RequestMemory() {
-    if (pages_ != nullptr) VirtualFree(pages_, kBytes, MEM_DECOMMIT);
+    if (pages_ == nullptr) return;
+    VirtualFree(pages_, kBytes, MEM_DECOMMIT);
+    // There are only so many mappings: the oldest of the freed ones becomes free for others.
+    static std::atomic<char*> freed[kFreed];
+    static std::atomic<size_t> count{0};
+    char* oldest = freed[count++ % kFreed].exchange(pages_);
+    if (oldest != nullptr) VirtualFree(oldest, 0, MEM_RELEASE);
   }
 
  private:
+  static constexpr size_t kFreed = 4096;
   static constexpr size_t kPage = 4096;
   static constexpr size_t kBytes = 2 * kPage;
   static constexpr size_t kSize = (sizeof(T) + alignof(T) - 1) / alignof(T) * alignof(T);

@@ -3,12 +3,12 @@
  * what is built, and with which definitions.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { hostSources } from "../host-sources.mjs";
+import { hostDefinitions, hostSources } from "../host-sources.mjs";
 import { run } from "./tools.mjs";
 
 const require = createRequire(import.meta.url);
@@ -19,12 +19,7 @@ const LANGUAGE = ["-std=c++17", "-pedantic-errors", "-Wall", "-Wextra", "-Werror
 const STATIC = ["-static", "-static-libgcc", "-static-libstdc++"];
 const SYSTEM_LIBRARIES = ["-lws2_32", "-lntdll"];
 
-function definitions() {
-  const [target] = JSON.parse(readFileSync(join(root, "binding.gyp"), "utf8")).targets;
-  const windows = target.conditions.filter(([condition]) => condition === "OS=='win'");
-  if (windows.length !== 1) throw new Error("binding.gyp says nothing, or too much, about Windows");
-  return [...target.defines, ...windows[0][1].defines].map((definition) => `-D${definition}`);
-}
+const DEFINITIONS = hostDefinitions("win").map((definition) => `-D${definition}`);
 
 function changed(path) {
   return existsSync(path) ? statSync(path).mtimeMs : 0;
@@ -61,8 +56,10 @@ async function compileAll(jobs, options) {
 /**
  * Builds the addon as node-gyp would lay it out below the folder, which node-gyp-build finds by the environment variable
  * LIO_POLLER_PREBUILD.
+ *
+ * @param further definitions beside those of `binding.gyp`
  */
-export async function buildAddon(folder) {
+export async function buildAddon(folder, further = []) {
   const objects = join(folder, "objects");
   const addon = join(folder, "build/Release/lio_poller.node");
   mkdirSync(objects, { recursive: true });
@@ -78,7 +75,8 @@ export async function buildAddon(folder) {
     source: join(root, source),
     object: join(objects, `${source.replaceAll("/", "_")}.o`),
   }));
-  await compileAll(jobs, ["-O2", "-g", "-fno-exceptions", "-fvisibility=hidden", ...includes, ...definitions()]);
+  const options = ["-O2", "-g", "-fno-exceptions", "-fvisibility=hidden"];
+  await compileAll(jobs, [...options, ...includes, ...DEFINITIONS, ...further]);
   const parts = jobs.map(({ object }) => object);
   run(COMPILER, ["-shared", "-o", addon, ...parts, ...STATIC, imports, "-ldelayimp", ...SYSTEM_LIBRARIES]);
 }
@@ -86,5 +84,5 @@ export async function buildAddon(folder) {
 /** Builds a program of one file. */
 export function buildProgram(source, program) {
   mkdirSync(dirname(program), { recursive: true });
-  run(COMPILER, [...LANGUAGE, "-O1", "-g", ...definitions(), "-o", program, source, ...STATIC, ...SYSTEM_LIBRARIES]);
+  run(COMPILER, [...LANGUAGE, "-O1", "-g", ...DEFINITIONS, "-o", program, source, ...STATIC, ...SYSTEM_LIBRARIES]);
 }

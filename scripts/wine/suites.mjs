@@ -18,7 +18,8 @@ const tests = PORTABLE.map((name) => `out/test/${name}.test.js`);
 
 /**
  * A name; the program, from the package's folder, and its arguments; how many seconds it may take; what it must print.
- * A renamed node.exe must do as well: what is imported from "node.exe" is to be found in it.
+ * A renamed node.exe must do as well: what is imported from "node.exe" is to be found in it. Under Wine, what is guarded
+ * runs with an addon that notices at once if the kernel's memory was freed too early.
  */
 export const suites = [
   { name: "smoke", program: ["out/test/windows/smoke.js"], seconds: 60, expects: ["passed"] },
@@ -28,6 +29,15 @@ export const suites = [
     program: mocha("out/test/windows/io.js", "out/test/windows/errors.js"),
     seconds: 120,
     expects: ["passing"],
+  },
+  { name: "iocp", program: mocha("out/test/windows/iocp.js"), seconds: 120, expects: ["passing"] },
+  {
+    name: "endurance",
+    program: ["out/test/windows/endurance.js", "1000", "100", "6"],
+    full: { program: ["out/test/windows/endurance.js", "10000", "1000", "20"], seconds: 600 },
+    seconds: 100,
+    expects: ["endured"],
+    guarded: true,
   },
   { name: "contract", program: ["out/test/contract/table.js"], seconds: 300, expects: [" passed, 0 failed"] },
   { name: "portable", program: mocha(...tests), seconds: 300, expects: ["passing"] },

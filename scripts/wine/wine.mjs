@@ -42,15 +42,16 @@ export class Wine {
    *
    * @param name of the file that its output goes to: under Wine, node.exe fails if that is a pipe
    * @param seconds how long it may take
+   * @param variables further ones for its environment
    * @returns why it failed, or `undefined`; what it printed; how many seconds it took
    */
-  run(name, seconds, program, args) {
+  run(name, seconds, program, args, variables = {}) {
     const path = join(this.#folder, `${name}.log`);
     const output = openSync(path, "w");
     const began = performance.now();
     try {
       const { status, error } = spawnSync("wine", [program, ...args], {
-        env: this.#env,
+        env: { ...this.#env, ...variables },
         stdio: ["ignore", output, output],
         timeout: seconds * 1000,
         killSignal: "SIGKILL",

@@ -55,7 +55,8 @@ export function watchTargets(names: readonly string[], settings: WatchSettings):
       for (const event of events) {
         const target = targets[event.key as number] as Target;
         console.log(settings.json ? jsonOf(target, event) : lineOf(target, event));
-        if (event.hangUp) {
+        // Not every kernel tells a hang-up to somebody who only reads.
+        if (event.hangUp || (event.readClosed && !settings.writable)) {
           poller.delete(target.fd);
           left--;
         }

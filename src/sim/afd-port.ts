@@ -63,6 +63,8 @@ function eventsOf(file: AfdFile): number {
 /** What a slot watches, and its request, if one is under way. */
 class Slot implements Watcher {
   socket: bigint | undefined;
+  /** What that was when it was added. */
+  added: AfdFile | undefined;
   group = 0;
   /** The completion of the last request is queued: its memory is not free for another one. */
   isQueued = false;
@@ -170,22 +172,20 @@ export class Port {
     const others = this.#slots.filter((other) => other !== slot && other.socket !== undefined && other.group === group);
     if (others.length >= GROUP_SIZE) throw new Error(`more than ${GROUP_SIZE} sockets in one group`);
     this.#groups = Math.max(this.#groups, group + 1);
-    const before = slot.socket;
+    if (slot.isPending) slot.cancel();
+    if (events !== 0 && slot.isQueued) return "already-exists";
     slot.socket = socket;
+    slot.added = description;
     slot.group = group;
-    if (events === 0) return undefined;
-    const refusal = this.#arm(slot, events, token);
-    if (refusal !== undefined) slot.socket = before;
-    return refusal;
+    return events === 0 ? undefined : this.#arm(slot, events, token);
   }
 
   #arm(slot: Slot, events: number, token: Token): Refusal | undefined {
     if (slot.socket === undefined) return "not-found";
     if (slot.isPending || slot.isQueued) return "already-exists";
-    // By its number, as at the first time: if that is another socket's by now, it is that one.
     const description = this.#descriptors.find(Number(slot.socket));
     if (description === undefined) return "bad-descriptor";
-    if (!description.pollable) return "not-a-socket";
+    if (description !== slot.added) return "not-found";
     slot.arm(description, events, token);
     return undefined;
   }
@@ -202,9 +202,13 @@ export class Port {
     });
   }
 
-  /** The events of a completion that has not been taken; else 0. */
-  peek(slot: number): number {
-    return this.#queue.find(({ completion }) => completion.token.slot === slot)?.completion.events ?? 0;
+  /** The events of a completion that has not been taken; else 0, unless the socket is another by now. */
+  peek(index: number): number {
+    const queued = this.#queue.find(({ completion }) => completion.token.slot === index);
+    const events = queued?.completion.events ?? 0;
+    const slot = this.#slots[index];
+    if (slot?.socket === undefined) return events;
+    return this.#descriptors.find(Number(slot.socket)) === slot.added ? events : events | LOCAL_CLOSE;
   }
 
   close(): void {

@@ -180,9 +180,8 @@ export interface Difference {
 }
 
 /**
- * The steps, such as `"eventfd"`, the fields of steps, such as `"dup.onto"`, and the modes, such as `"mode.edge"`, that
- * cannot be carried out, and why.
- * Scenarios with one of them are left out.
+ * The steps, such as `"eventfd"`, the fields of steps, such as `"dup.onto"`, the modes, such as `"mode.edge"`, and the
+ * interests, such as `"interest.priority"`, that cannot be carried out, and why. Scenarios with one of them are left out.
  */
 export type Lacks = Readonly<Record<string, string>>;
 
@@ -252,7 +251,8 @@ function checkLacks(value: unknown, at: string): Lacks {
   const lacks = mapOf(text)(value, at);
   for (const place of Object.keys(lacks)) {
     const [kind = "", field, ...more] = place.split(".");
-    if (kind === "mode" && more.length === 0 && (modes as readonly (string | undefined)[]).includes(field)) continue;
+    const named: readonly (string | undefined)[] = kind === "mode" ? modes : kind === "interest" ? interests : [];
+    if (more.length === 0 && named.includes(field)) continue;
     const shape = Object.hasOwn(stepShapes, kind) ? stepShapes[kind as Step["do"]] : {};
     const exists = Object.hasOwn(stepShapes, kind) && (field === undefined || Object.hasOwn(shape, field));
     if (!exists || more.length > 0) throw new FormatError(at, `${place} is no step and no field of one`);

@@ -8,7 +8,9 @@ import {
   type Difference,
   type ExpectedEvent,
   type ExpectedReadiness,
+  type InterestName,
   type Lacks,
+  type Mode,
   type Scenario,
   type Step,
   type Untold,
@@ -89,7 +91,8 @@ function withoutOne(event: ExpectedReadiness, { bit, unless }: Untold): Expected
 function reasonAgainst(steps: readonly Step[], lacks: Lacks): string | undefined {
   const used = steps.flatMap((step) => (step.do === "repeat" ? step.steps : [step]));
   for (const step of used) {
-    const names = [step.do, ...Object.keys(step).map((field) => `${step.do}.${field}`), ...modesOf(step)];
+    const fields = Object.keys(step).map((field) => `${step.do}.${field}`);
+    const names = [step.do, ...fields, ...changesOf(step).flatMap(asked)];
     const reason = names.map((name) => lacks[name]);
     const found = reason.find((text) => text !== undefined);
     if (found !== undefined) return found;
@@ -97,10 +100,14 @@ function reasonAgainst(steps: readonly Step[], lacks: Lacks): string | undefined
   return undefined;
 }
 
-/** The modes that a step names. */
-function modesOf(step: Step): string[] {
-  const changes = step.do === "apply" ? step.changes : [step];
-  return changes.flatMap((change) => ("mode" in change && change.mode !== undefined ? [`mode.${change.mode}`] : []));
+function changesOf(step: Step): readonly object[] {
+  return step.do === "apply" ? step.changes : [step];
+}
+
+/** The mode and the interests that a change names. */
+function asked(change: { readonly mode?: Mode; readonly interest?: readonly InterestName[] }): string[] {
+  const interests = (change.interest ?? []).map((name) => `interest.${name}`);
+  return change.mode === undefined ? interests : [`mode.${change.mode}`, ...interests];
 }
 
 function replacement(differences: readonly Difference[], { label }: Step): Step | undefined {

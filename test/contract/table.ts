@@ -7,16 +7,18 @@ import { startWatchdog } from "./watchdog.js";
 import type { Column } from "./world.js";
 import { columns } from "./worlds.js";
 
-const usage = `Usage: npm run contract [-- [--help] [NAME…]]
+const usage = `Usage: npm run contract [-- [--help] [--on KERNEL] [NAME…]]
 
 Runs the contract's scenarios on every kernel and prints a table of them.
 With names: only the scenarios whose name contains one of them.
+
+  --on  the one kernel to run them on, as the table calls it
 
   ✓  passed
   ✗  failed; what happened is printed below the table
   –  left out on this kernel; why is printed below the table
 
-The exit code is 1 if a scenario failed or none was found.
+The exit code is 1 if a scenario failed or none was run.
 `;
 
 interface Cell {
@@ -26,13 +28,15 @@ interface Cell {
 }
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({ options: { help: { type: "boolean" } }, allowPositionals: true });
+  const options = { help: { type: "boolean" }, on: { type: "string" } } as const;
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
   if (values.help) {
     process.stdout.write(usage);
     return 0;
   }
   const scenarios = loadAll().filter(({ name }) => selected(name, positionals));
-  const table = columns(await startWatchdog());
+  const all = columns(await startWatchdog());
+  const table = values.on === undefined ? all : all.filter((column) => column.name === values.on);
   const notes: string[] = [];
   const counts = { "✓": 0, "✗": 0, "–": 0 };
   const width = Math.max(0, ...scenarios.map(({ name }) => name.length));

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Kernel, type KernelName, notify, platformKernels, Poller } from "lio-poller";
 import * as io from "lio-poller/io";
 import { type KqueueFlavour, SimulatedAfd, SimulatedEpoll, SimulatedKqueue } from "lio-poller/sim";
+import { hasExcept, keventCalls } from "../support/kqueue.js";
 import { watchLeaks } from "../support/leaks.js";
 import type { Lacks } from "./format.js";
 import type { Column, World } from "./world.js";
@@ -13,7 +14,12 @@ import type { Watchdog } from "./watchdog.js";
 /** The columns of the table. The watchdog is told of every wait: a poller that spins never returns from a simulated one. */
 export function columns(watchdog: Watchdog): readonly Column[] {
   return [
-    ...platformKernels.map((kernel) => ({ name: kernel, kernel, open: () => openReal(kernel, watchdog) })),
+    ...platformKernels.map((kernel) => ({
+      name: kernel,
+      kernel,
+      lacks: kernel === "kqueue" && !hasExcept ? lacksExcept : {},
+      open: () => openReal(kernel, watchdog),
+    })),
     {
       name: "simulated epoll",
       kernel: "epoll",
@@ -23,7 +29,7 @@ export function columns(watchdog: Watchdog): readonly Column[] {
     ...flavours.map((flavour): Column => ({
       name: `simulated kqueue, ${flavour}`,
       kernel: "kqueue",
-      lacks: simulatedLacks,
+      lacks: ["freebsd", "netbsd"].includes(flavour) ? { ...simulatedLacks, ...lacksExcept } : simulatedLacks,
       open: () => openOn(watchdog, new SimulatedKqueue({ flavour })),
     })),
     { name: "simulated AFD", kernel: "iocp", lacks: simulatedLacks, open: () => openOn(watchdog, new SimulatedAfd()) },
@@ -31,6 +37,10 @@ export function columns(watchdog: Watchdog): readonly Column[] {
 }
 
 export const flavours: readonly KqueueFlavour[] = ["freebsd", "netbsd", "openbsd", "dragonfly", "macos"];
+
+const lacksExcept: Lacks = {
+  "interest.priority": "this system has no EVFILT_EXCEPT, without which priority is ENOTSUP",
+};
 
 function openReal(kernel: KernelName, watchdog: Watchdog): World {
   // What the first poller of a process opens for all of them, such as the component, is no leak.
@@ -47,8 +57,8 @@ function openReal(kernel: KernelName, watchdog: Watchdog): World {
     },
     calls(poller) {
       const { kernelWaits, changes, rebuilds } = poller.stats();
-      // A rebuild creates one epoll and closes another.
-      return kernelWaits + changes + 2 * rebuilds;
+      // A rebuild creates one kernel object and closes another.
+      return (keventCalls?.() ?? kernelWaits + changes) + 2 * rebuilds;
     },
     blocking: (what) => watchdog.watch(what),
     leaks: watchLeaks(),

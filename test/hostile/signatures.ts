@@ -71,6 +71,8 @@ const deadline = type.optional(type.anyNumber);
 const when = type.either(type.number(0), type.shape({ deadline: type.anyNumber }));
 const repeat = type.optional(type.number(0));
 const limit = type.integer(0, Number.MAX_SAFE_INTEGER);
+/** To be watched for something. */
+const watched: Taken = (value) => type.interest(value) && value !== 0;
 /** Names of kernels are text; that a platform lacks one is another error. */
 const kernel = type.either(type.text, isKernelObject);
 
@@ -167,6 +169,24 @@ export function signaturesOf(subjects: Subjects): Readonly<Record<string, Signat
     "Poller#now": pollerMethod("now", {}),
     "Poller#stats": pollerMethod("stats", {}),
     "Poller#close": pollerMethod("close", {}),
+    "Poller#attach": pollerMethod("attach", {
+      // A simulated kernel cannot wake the loop: what is right is refused for that.
+      callback: parameter(type.callable, (value: never) => poller.attach(value)),
+    }),
+    "Poller#detach": pollerMethod("detach", {}),
+    "Poller#ref": pollerMethod("ref", {}),
+    "Poller#unref": pollerMethod("unref", {}),
+    "Poller#delivery": harmless({}, (receiver) => Reflect.get(Poller.prototype, "delivery", receiver)),
+    // What is wrong about their arguments comes as a rejection: see test/watch.test.ts.
+    readable: harmless({}),
+    writable: harmless({}),
+    // What is wrong about a descriptor or a signal comes with the first step.
+    watch: harmless({
+      interest: parameter(watched, (value: number) => main.watch(-1, value)),
+      options: parameter(type.either(type.callable, type.optional(type.object)), (value: never) =>
+        main.watch(-1, R, value),
+      ),
+    }),
     "Poller#fd": harmless({}, (receiver) => Reflect.get(Poller.prototype, "fd", receiver)),
     "new Events": harmless({
       capacity: parameter(type.optional(type.integer(0, 2 ** 26)), (value: never) => new Events(value)),
@@ -265,6 +285,14 @@ export function signaturesOf(subjects: Subjects): Readonly<Record<string, Signat
       "options.flavour": parameter(type.choice(...FLAVOURS), (flavour: never) => new SimulatedKqueue({ flavour })),
     }),
     "SimulatedKqueue#open": harmless({}),
+    "new SimulatedAfd": harmless({}),
+    "SimulatedAfd#open": harmless({}),
+    ...Object.fromEntries(
+      ["calls", "instances", "requests", "descriptors"].map((name) => [
+        `SimulatedAfd#${name}`,
+        harmless({}, (receiver) => Reflect.get(sim.SimulatedAfd.prototype, name, receiver)),
+      ]),
+    ),
     ...Object.fromEntries(
       ["calls", "instances", "descriptors"].map((name) => [
         `SimulatedKqueue#${name}`,

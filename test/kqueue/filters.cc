@@ -8,6 +8,11 @@
 // - The error of a socket cannot be read on Linux without taking it away, so it is told from what else is known: on a
 //   Unix socket it can only be ECONNRESET; on a TCP socket it is ECONNREFUSED if no round trip was ever measured, else
 //   ECONNRESET. That names refusals and resets rightly, but not time-outs or a reset after the peer's FIN (EPIPE).
+// - An urgent byte that was taken is no exception any more: Linux forgets it, where the others keep its mark until data
+//   behind it is read.
+// - A pipe goes one way, as Linux's, NetBSD's and macOS's; FreeBSD's, OpenBSD's and DragonFly's go both ways, so that
+// there
+//   also the read end is writable.
 // - A Unix listener's backlog is told as 1: Linux does not tell its length.
 // - The end of a regular file is looked at when kevent() is called: a blocked call does not see it grow.
 
@@ -133,26 +138,39 @@ Reading SocketWrite(int fd, const File& file, uint32_t fflags, int64_t data) {
   return reading;
 }
 
+/// The bits by which poll(2) tells a pipe's end that the other one is closed: POLLHUP at the read end, POLLERR at the
+/// write end. Both filters of both ends report that: in FreeBSD's filt_piperead and filt_pipewrite, to which the ends
+/// are alike, and by the "neutered" filter in XNU's pipe_kqfilter. Those of a FIFO that was not opened for their
+/// direction never fire in FreeBSD's pipe_kqfilter.
+short EndOfPipe(const File& file, int filter) {
+  if (file.kind == File::Kind::kPipe) return POLLHUP | POLLERR;
+  return filter == EVFILT_READ ? POLLHUP : POLLERR;
+}
+
 // "Returns when there is data to read; data contains the number of bytes available. When the last writer disconnects,
-// the filter will set EV_EOF in flags." In pipe_kqfilter a filter for the other direction attaches and never
-// fires; poll(2) tells of nothing but the own direction.
-Reading PipeRead(int fd) {
+// the filter will set EV_EOF in flags."
+Reading PipeRead(int fd, const File& file) {
   short ready = Poll(fd, POLLIN);
   Reading reading;
-  reading.data = Asked(fd, FIONREAD, 0);
-  reading.eof = (ready & POLLHUP) != 0;
+  reading.eof = (ready & EndOfPipe(file, EVFILT_READ)) != 0;
+  // At the write end Linux counts what the reader has left.
+  if ((ready & POLLERR) == 0) reading.data = Asked(fd, FIONREAD, 0);
   reading.ready = reading.eof || (ready & POLLIN) != 0;
   return reading;
 }
 
 // "For sockets, pipes and fifos, data will contain the amount of space remaining in the write buffer. The filter will
-// set EV_EOF when the reader disconnects". In pipewrite data is 0 then.
-Reading PipeWrite(int fd) {
+// set EV_EOF when the reader disconnects". In filt_pipewrite data is 0 then, and in FreeBSD's pipeclose the knote
+// becomes EV_ONESHOT: "make sure cleared knotes disappear soon" in knlist_cleardel.
+Reading PipeWrite(int fd, const File& file) {
   short ready = Poll(fd, POLLOUT);
   Reading reading;
-  reading.eof = (ready & POLLERR) != 0;
+  reading.eof = (ready & EndOfPipe(file, EVFILT_WRITE)) != 0;
   if (reading.eof) {
     reading.ready = true;
+#if !defined(KQUEUE_EMULATION_MACOS)
+    reading.last = file.kind == File::Kind::kPipe;
+#endif
     return reading;
   }
   reading.ready = (ready & POLLOUT) != 0;
@@ -265,7 +283,7 @@ File Examine(int fd) {
   return file;
 }
 
-int Attachable(int fd, const File& file, int filter) {
+int Attachable([[maybe_unused]] int fd, const File& file, int filter) {
 #if defined(EVFILT_EXCEPT)
   if (filter == EVFILT_EXCEPT) return file.kind == File::Kind::kSocket ? 0 : EINVAL;
 #endif
@@ -274,9 +292,11 @@ int Attachable(int fd, const File& file, int filter) {
   if (file.kind == File::Kind::kRegular) return EINVAL;
   // In kqueue_kqfilter a queue takes EVFILT_READ alone.
   if (file.kind == File::Kind::kQueue) return EINVAL;
-  // In pipe_kqfilter, "other end of pipe has been closed"; so in OpenBSD and macOS, while NetBSD says EBADF. A FIFO's
-  // reader may come back: it attaches and says EV_EOF.
-  if (file.kind == File::Kind::kPipe && PipeWrite(fd).eof) return EPIPE;
+#if !defined(KQUEUE_EMULATION_MACOS)
+  // In FreeBSD's pipe_kqfilter, "other end of pipe has been closed"; NetBSD says EBADF, OpenBSD and macOS attach it. A
+  // FIFO's reader may come back: it attaches and says EV_EOF.
+  if (file.kind == File::Kind::kPipe && PipeWrite(fd, file).eof) return EPIPE;
+#endif
   return 0;
 }
 
@@ -290,7 +310,7 @@ Reading Run(int fd, const File& file, int filter, uint32_t fflags, int64_t data)
       return reads ? SocketRead(fd, file, fflags, data) : SocketWrite(fd, file, fflags, data);
     case File::Kind::kPipe:
     case File::Kind::kFifo:
-      return reads ? PipeRead(fd) : PipeWrite(fd);
+      return reads ? PipeRead(fd, file) : PipeWrite(fd, file);
     case File::Kind::kRegular:
       return RegularRead(fd, fflags);
     case File::Kind::kEventCounter:

@@ -25,6 +25,8 @@ struct File {
 struct Reading {
   bool ready = false;
   bool eof = false;
+  /// The knote becomes EV_ONESHOT.
+  bool last = false;
   uint32_t fflags = 0;
   int64_t data = 0;
 };

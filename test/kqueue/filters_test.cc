@@ -194,30 +194,49 @@ TEST("A full pipe is not writable until it is read") {
   CHECK(One(kq).data > 0);
 }
 
-TEST("A pipe whose reader disconnects sets EV_EOF with no room; without reader EVFILT_WRITE is EPIPE") {
+TEST("A pipe whose reader disconnects sets EV_EOF with no room, and takes EVFILT_WRITE along") {
   Fd kq = Kqueue();
   Pair pipe = Pipe();
   Fill(pipe.second);
   EQUAL(Apply(kq, pipe.second, EVFILT_WRITE, EV_ADD), 0);
   pipe.first.Close();
   struct kevent event = One(kq);
-  EQUAL(event.flags, EV_EOF);
+  EQUAL(event.flags & EV_EOF, EV_EOF);
   EQUAL(event.data, 0);
+#if defined(KQUEUE_EMULATION_MACOS)
+  EQUAL(event.flags, EV_EOF);
+  EQUAL(One(kq).flags, EV_EOF);
   EQUAL(Apply(kq, pipe.second, EVFILT_WRITE, EV_DELETE), 0);
+  // Nor is it refused: "it will break libdispatch" in pipe_kqfilter.
+  EQUAL(Apply(kq, pipe.second, EVFILT_WRITE, EV_ADD), 0);
+  EQUAL(One(kq).flags, EV_EOF);
+#else
+  // Its last event.
+  EQUAL(event.flags, EV_EOF | EV_ONESHOT);
+  EQUAL(Count(kq), 0);
+  EQUAL(Apply(kq, pipe.second, EVFILT_WRITE, EV_DELETE), ENOENT);
   EQUAL(Apply(kq, pipe.second, EVFILT_WRITE, EV_ADD), EPIPE);
   EQUAL(Apply(kq, pipe.second, EVFILT_WRITE, EV_DELETE), ENOENT);
   // The refused one has left nothing behind, and disturbs no other filter.
+#endif
   EQUAL(Apply(kq, pipe.second, EVFILT_READ, EV_ADD), 0);
-  EQUAL(Count(kq), 0);
+  CHECK(Count(kq) > 0);
 }
 
-TEST("A filter for the direction that a pipe's end lacks can be added and never fires") {
+TEST("A filter for the direction that a pipe's end lacks waits for the end alone") {
   Fd kq = Kqueue();
-  Pair pipe = Pipe();
-  EQUAL(Apply(kq, pipe.second, EVFILT_READ, EV_ADD), 0);
-  EQUAL(Apply(kq, pipe.first, EVFILT_WRITE, EV_ADD), 0);
+  Pair pipe = Pipe(), other = Pipe();
+  EQUAL(Apply(kq, pipe.second, EVFILT_READ, EV_ADD | EV_CLEAR), 0);
+  EQUAL(Apply(kq, other.first, EVFILT_WRITE, EV_ADD | EV_CLEAR), 0);
   Write(pipe.second, 1);
+  Write(other.second, 1);
   EQUAL(Count(kq), 0);
+  pipe.first.Close();
+  struct kevent event = One(kq);
+  EQUAL(event.flags, EV_EOF | EV_CLEAR);
+  EQUAL(event.data, 0);
+  other.second.Close();
+  EQUAL(One(kq).flags & EV_EOF, EV_EOF);
 }
 
 TEST("A FIFO's EV_EOF is cleared when a new writer or reader connects") {

@@ -570,6 +570,7 @@ bool Emulation::Evaluate(Knote& knote) {
   }
   knote.event.flags &= ~EV_EOF;
   if (reading.eof) knote.event.flags |= EV_EOF;
+  if (reading.last) knote.event.flags |= EV_ONESHOT;
   knote.event.fflags = reading.fflags;
   knote.event.data = reading.data;
   return reading.ready;

@@ -45,24 +45,6 @@ std::set<int>& GivenSet() {
   return given;
 }
 
-/// Counts a call. True, with `errno` set, if it is to fail.
-bool Fails() {
-  if (caller == Caller::kNobody) return false;
-  calls++;
-  if (failure == 0 || until_failure-- > 0) return false;
-  errno = failure;
-  failure = 0;
-  return true;
-}
-
-/// Notes a descriptor that was opened.
-int Opened(int descriptor) {
-  if (descriptor < 0) return descriptor;
-  if (caller == Caller::kKernel) HeldSet().insert(descriptor);
-  if (caller == Caller::kIo) GivenSet().insert(descriptor);
-  return descriptor;
-}
-
 int OpenedBoth(int result, const int pair[2]) {
   if (result == 0) {
     Opened(pair[0]);
@@ -86,6 +68,22 @@ void Touch(const void* bytes, size_t length) {
 }
 
 }  // namespace
+
+bool Fails() {
+  if (caller == Caller::kNobody) return false;
+  calls++;
+  if (failure == 0 || until_failure-- > 0) return false;
+  errno = failure;
+  failure = 0;
+  return true;
+}
+
+int Opened(int descriptor) {
+  if (descriptor < 0) return descriptor;
+  if (caller == Caller::kKernel) HeldSet().insert(descriptor);
+  if (caller == Caller::kIo) GivenSet().insert(descriptor);
+  return descriptor;
+}
 
 Calling::Calling(Caller which) : before_(caller) {
   caller = which;
@@ -183,7 +181,8 @@ int __wrap_ppoll(pollfd* fds, nfds_t count, const timespec* timeout, const sigse
 }
 
 long REAL(syscall)(long, ...);
-long __wrap_syscall(long number, ...) {
+// Takes more arguments than most calls give, as the C library does.
+__attribute__((no_sanitize("address"))) long __wrap_syscall(long number, ...) {
   long values[6];
   va_list list;
   va_start(list, number);

@@ -30,6 +30,11 @@ void FailAfter(unsigned calls, int number);
 void FailNoMore();
 bool MayFail();
 
+/// For what stands in for a system call, elsewhere: counts it; true, with `errno` set, if it is to fail.
+bool Fails();
+/// The same, of a descriptor that it has opened.
+int Opened(int descriptor);
+
 /// Descriptors that kernels have opened and not closed, and those that the program may use.
 const std::set<int>& Held();
 const std::set<int>& Given();

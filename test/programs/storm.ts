@@ -40,5 +40,7 @@ if (isMainThread && isInWorker) {
   const worker = new Worker(new URL(import.meta.url), { workerData: { ...orders, ending: "none" } });
   worker.once("message", begin);
 } else {
-  enter(state, orders.fds ?? openDescriptors(), onEvent);
+  // Not while this module is evaluated: some of what it imports awaits at the top, and V8 from 12 on aborts in
+  // SourceTextModule::AsyncModuleExecutionFulfilled when a worker is terminated in the middle of such a module.
+  setImmediate(() => enter(state, orders.fds ?? openDescriptors(), onEvent));
 }

@@ -11,7 +11,7 @@ type Platform = typeof import("../../dist/platform.js");
 type Addon = typeof import("../../dist/native.js");
 type KernelTerms = typeof import("../../dist/kernel.js");
 type Component = typeof import("../../dist/component.js");
-type EpollComponent = typeof import("../../dist/component/epoll/epoll.js");
+type Components = typeof import("../../dist/components.js");
 
 async function built<Module>(path: string): Promise<Module> {
   return (await import(pathToFileURL(join(root, "dist", path)).href)) as Module;
@@ -21,9 +21,9 @@ export const { platformKernel } = await built<Platform>("platform.js");
 export const { instanceFor } = await built<Component>("component.js");
 export const { native } = await built<Addon>("native.js");
 export const cabiLower: KernelTerms["cabiLower"] = (await built<KernelTerms>("kernel.js")).cabiLower;
-export const { instantiate } = await built<EpollComponent>("component/epoll/epoll.js");
+export const { components } = await built<Components>("components.js");
 
-/** A core module of the epoll component, for `instantiate`. */
-export function epollModule(path: string): WebAssembly.Module {
-  return new WebAssembly.Module(readFileSync(join(root, "dist/component/epoll", path)));
+/** Finds the core modules of a component, for the one that instantiates it. */
+export function modulesOf(name: keyof typeof components): (path: string) => WebAssembly.Module {
+  return (path) => new WebAssembly.Module(readFileSync(join(root, "dist/component", name, path)));
 }

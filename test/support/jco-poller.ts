@@ -1,15 +1,17 @@
 /** A poller by the component and jco alone, without the facade, in the facade's terms. */
 import { Interest, type Change, type Kernel, type Mode } from "lio-poller";
 import type * as Lifted from "../../dist/component/epoll/interfaces/lio-poller-poller.js";
-import { epollModule, instantiate } from "./internals.js";
+import { components, modulesOf } from "./internals.js";
 
 /** The component on a kernel. */
-export type JcoInstance = ReturnType<typeof instantiate>["poller"];
+export type JcoInstance = ReturnType<(typeof components)["epoll"]>["poller"];
 
 /** Instantiates the component as its users without the facade do. */
 export function jcoInstance(kernel: Kernel): JcoInstance {
   const imports = Object.entries(kernel.open().imports).map(([name, functions]) => [`lio:poller/${name}`, functions]);
-  return instantiate(epollModule, { "lio:poller/types": {}, ...Object.fromEntries(imports) } as never).poller;
+  const { name } = kernel;
+  const all = { "lio:poller/types": {}, ...Object.fromEntries(imports) };
+  return components[name](modulesOf(name), all as never).poller;
 }
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -19,6 +21,9 @@ const NAMES: Readonly<Record<string, string>> = {
   "not-permitted": "EPERM",
   "invalid-argument": "EINVAL",
   "out-of-memory": "ENOMEM",
+  "not-supported": "ENOTSUP",
+  "broken-pipe": "EPIPE",
+  "connection-reset": "ECONNRESET",
 };
 
 /** Node's name of an error code of a simulated kernel's. */
@@ -102,6 +107,19 @@ export class JcoPoller {
 
   notify(): void {
     coded(() => this.#poller.notify());
+  }
+
+  /** Arms a timer that is due at a moment of the kernel's clock. */
+  addTimer(key: bigint, due: bigint): void {
+    coded(() => this.#poller.addTimer(key, { tag: "at", val: due }, 0n));
+  }
+
+  deleteTimer(key: bigint): void {
+    coded(() => this.#poller.deleteTimer(key));
+  }
+
+  nextDeadline(): bigint | undefined {
+    return coded(() => this.#poller.nextDeadline());
   }
 
   descriptor(): number {
