@@ -27,6 +27,8 @@ export function rebuild(poller: Poller): u32 {
     putIn(poller, page, entries);
   }
   kernel.close(old);
+  // One that only the old object knew of would be lost.
+  if (poller.notifier != 0) kernel.notify(poller.notifier - 1);
   poller.rebuilds++;
   poller.strayEvents = 0;
   poller.unruly = false;

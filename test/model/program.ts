@@ -366,7 +366,8 @@ export class World {
         case "error":
           this.#errors.add(fault.error);
           if (call.name === "wait") this.#cut = true;
-          if (call.name === "wait" && fault.error !== "EINTR") this.#failed = true;
+          // So is one whose kernel object cannot be replaced.
+          if (this.#waiting !== undefined && fault.error !== "EINTR") this.#failed = true;
           break;
         case "change": {
           const change = call.changes[fault.index] as (typeof call.changes)[number];
