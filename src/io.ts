@@ -190,7 +190,7 @@ export function write(fd: number, buffer: Uint8Array, offset?: number, length?: 
 }
 
 /**
- * Sends one byte as urgent data, which its receiver's {@link Interest.PRIORITY} reports: send(2) with `MSG_OOB`. TCP
+ * Sends one byte as urgent data, which its receiver's `Interest.PRIORITY` reports: send(2) with `MSG_OOB`. TCP
  * keeps one urgent byte at a time. Never raises SIGPIPE.
  *
  * @param byte 0 to 255.

@@ -19,6 +19,7 @@ import { Poller } from "./poller.js";
 /** What a descriptor is ready for: see the fields of the same names in {@link ReadyEvent}. */
 export type Ready = Omit<ReadyEvent, "key" | "timer" | "expirations">;
 
+/** What {@link readable} and {@link writable} may be told. */
 export interface ReadyOptions {
   /** Ends the waiting: the promise is rejected with an `AbortError` whose cause is the signal's reason. */
   readonly signal?: AbortSignal;
@@ -26,6 +27,7 @@ export interface ReadyOptions {
   readonly timeout?: number;
 }
 
+/** What {@link watch} may be told. */
 export interface WatchOptions {
   /** Ends the watching: a loop over it with an `AbortError` whose cause is the signal's reason, a callback in silence. */
   readonly signal?: AbortSignal;
@@ -104,6 +106,7 @@ export function watch(
 
 /** What {@link watch} returns without a callback. */
 export interface ReadyIterator extends AsyncIterableIterator<Ready, undefined>, AsyncDisposable {
+  /** Ends the registration, and the iteration. */
   return(): Promise<IteratorReturnResult<undefined>>;
 }
 

@@ -76,6 +76,7 @@ export class SimulatedAfd implements Kernel {
   readonly #calls = { create: 0, control: 0, wait: 0, close: 0 };
   readonly #ports = new Set<Port>();
 
+  /** Makes a kernel with no file open and nothing scheduled. */
   constructor() {
     this.io = createIo(files, this.#descriptors, (syscall) => pass(this.clock, syscall));
   }

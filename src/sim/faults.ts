@@ -19,19 +19,27 @@ export interface DocumentedErrors {
 /** One thing that goes wrong in one call of a kernel. All are plain data, so that a script of them can be printed. */
 export type Fault =
   /** The call fails. A wait fails after its changes were made and after so many milliseconds, unless events come first. */
-  | { readonly kind: "error"; readonly error: string; readonly after?: number }
+  | {
+      /** What goes wrong. */ readonly kind: "error";
+      /** Which error it is, by its code. */ readonly error: string;
+      /** Milliseconds. */ readonly after?: number;
+    }
   /** The kernel refuses one of the changes that the call carries, and makes the others. */
-  | { readonly kind: "change"; readonly index: number; readonly error: string }
+  | {
+      /** What goes wrong. */ readonly kind: "change";
+      /** Which change it is, from 0. */ readonly index: number;
+      /** Which error it is, by its code. */ readonly error: string;
+    }
   /** A wait ends with no events, at once or after so many milliseconds, unless events come first. */
-  | { readonly kind: "spurious"; readonly after?: number }
+  | { /** What goes wrong. */ readonly kind: "spurious"; /** Milliseconds. */ readonly after?: number }
   /** A wait brings at most so many events, at least 1, though there are more and there is room. */
-  | { readonly kind: "partial"; readonly most: number }
+  | { /** What goes wrong. */ readonly kind: "partial"; /** How many events. */ readonly most: number }
   /** A wait brings its events in another order. */
-  | { readonly kind: "shuffle"; readonly seed: number }
+  | { /** What goes wrong. */ readonly kind: "shuffle"; /** Decides the order. */ readonly seed: number }
   /** So many milliseconds pass before the call, as if the thread had not been scheduled. Needs a kernel with a clock. */
-  | { readonly kind: "delay"; readonly milliseconds: number }
+  | { /** What goes wrong. */ readonly kind: "delay"; /** How long, in milliseconds. */ readonly milliseconds: number }
   /** Another thread notifies the poller before its wait looks. Does nothing if the poller never had a notifier. */
-  | { readonly kind: "notify" };
+  | { /** What goes wrong. */ readonly kind: "notify" };
 
 /** A change that a call carries. */
 export interface KernelChange {
@@ -62,10 +70,13 @@ export type FaultSource = (call: KernelCall) => readonly Fault[] | undefined;
 
 /** A fault and the call that it belongs to. */
 export interface ScriptedFault {
+  /** Which call it is, by how many were made before it. */
   readonly call: number;
+  /** What goes wrong with it. */
   readonly fault: Fault;
 }
 
+/** What {@link randomFaults} may be told. */
 export interface RandomFaultsOptions {
   /** An integer from 0 to 2^32 - 1. The same seed and the same calls give the same faults. */
   readonly seed: number;
