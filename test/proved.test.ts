@@ -181,4 +181,29 @@ describe("what the model found stays mended:", () => {
     for (let round = 0; round < 4; round++) assert.equal(poller.wait(events, { timeout: 0 }), 0, `round ${round}`);
     poller.close();
   });
+
+  it("a modify and a delete in one batch, of what the kernel said is gone, get verdicts of their own", () => {
+    const { simulated, fd, poller, events } = onLyingKqueue();
+    const [other] = simulated.io.socketpair();
+    poller.add(other, 9, R);
+    poller.add(fd, 1, Interest.WRITABLE);
+    assert.equal(poller.wait(events), 1);
+    assert.equal(poller.wait(events, { timeout: 0 }), 0);
+    simulated.io.close(fd);
+    poller.modify(fd, 2, Interest.WRITABLE);
+    assert.equal(poller.wait(events, { timeout: 0 }), 1);
+    assert.equal(events.toArray()[0]?.errorCode, "EBADF");
+    // Its verdict must not be taken for the next ones'.
+    assert.throws(() => poller.add(other, 9, R), { code: "EEXIST" });
+    const verdicts = poller.apply([
+      { op: "modify", fd, key: 3, interest: R },
+      { op: "delete", fd },
+      { op: "delete", fd },
+    ]);
+    assert.deepEqual(
+      verdicts.map((error) => error?.code),
+      ["EBADF", undefined, "ENOENT"],
+    );
+    poller.close();
+  });
 });

@@ -16,30 +16,66 @@ export interface DocumentedErrors {
   readonly errors: readonly string[];
 }
 
+/** The call fails. A wait fails after its changes were made, unless events come first. */
+export interface ErrorFault {
+  /** Which fault it is. */
+  readonly kind: "error";
+  /** Node's name of the error. */
+  readonly error: string;
+  /** A wait fails after so many milliseconds; at once, and without looking for events, unless told. */
+  readonly after?: number;
+}
+
+/** The kernel refuses one of the changes that the call carries, and makes the others. */
+export interface ChangeFault {
+  /** Which fault it is. */
+  readonly kind: "change";
+  /** The place of the change, from 0. */
+  readonly index: number;
+  /** Node's name of the error. */
+  readonly error: string;
+}
+
+/** A wait ends with no events, unless events come first. */
+export interface SpuriousFault {
+  /** Which fault it is. */
+  readonly kind: "spurious";
+  /** After so many milliseconds; at once, and without looking for events, unless told. */
+  readonly after?: number;
+}
+
+/** A wait brings fewer events, though there are more and there is room. */
+export interface PartialFault {
+  /** Which fault it is. */
+  readonly kind: "partial";
+  /** How many it brings at most: at least 1. */
+  readonly most: number;
+}
+
+/** A wait brings its events in another order. */
+export interface ShuffleFault {
+  /** Which fault it is. */
+  readonly kind: "shuffle";
+  /** Which order: an integer that is at least 0. */
+  readonly seed: number;
+}
+
+/** Time passes before the call, as if the thread had not been scheduled. Needs a kernel with a clock. */
+export interface DelayFault {
+  /** Which fault it is. */
+  readonly kind: "delay";
+  /** How much. */
+  readonly milliseconds: number;
+}
+
+/** Another thread notifies the poller before its wait looks. Does nothing if the poller never had a notifier. */
+export interface NotifyFault {
+  /** Which fault it is. */
+  readonly kind: "notify";
+}
+
 /** One thing that goes wrong in one call of a kernel. All are plain data, so that a script of them can be printed. */
-export type Fault =
-  /** The call fails. A wait fails after its changes were made and after so many milliseconds, unless events come first. */
-  | {
-      /** What goes wrong. */ readonly kind: "error";
-      /** Which error it is, by its code. */ readonly error: string;
-      /** Milliseconds. */ readonly after?: number;
-    }
-  /** The kernel refuses one of the changes that the call carries, and makes the others. */
-  | {
-      /** What goes wrong. */ readonly kind: "change";
-      /** Which change it is, from 0. */ readonly index: number;
-      /** Which error it is, by its code. */ readonly error: string;
-    }
-  /** A wait ends with no events, at once or after so many milliseconds, unless events come first. */
-  | { /** What goes wrong. */ readonly kind: "spurious"; /** Milliseconds. */ readonly after?: number }
-  /** A wait brings at most so many events, at least 1, though there are more and there is room. */
-  | { /** What goes wrong. */ readonly kind: "partial"; /** How many events. */ readonly most: number }
-  /** A wait brings its events in another order. */
-  | { /** What goes wrong. */ readonly kind: "shuffle"; /** Decides the order. */ readonly seed: number }
-  /** So many milliseconds pass before the call, as if the thread had not been scheduled. Needs a kernel with a clock. */
-  | { /** What goes wrong. */ readonly kind: "delay"; /** How long, in milliseconds. */ readonly milliseconds: number }
-  /** Another thread notifies the poller before its wait looks. Does nothing if the poller never had a notifier. */
-  | { /** What goes wrong. */ readonly kind: "notify" };
+export type Fault = ErrorFault | ChangeFault | SpuriousFault | PartialFault | ShuffleFault | DelayFault | NotifyFault;
 
 /** A change that a call carries. */
 export interface KernelChange {
@@ -85,10 +121,10 @@ export interface RandomFaultsOptions {
 }
 
 /** A source of faults that keeps what it has decided. */
-export interface RandomFaults extends FaultSource {
+export type RandomFaults = FaultSource & {
   /** All faults up to now, for {@link scriptedFaults}: print it, with the seed, when a test fails. */
   readonly script: readonly ScriptedFault[];
-}
+};
 
 /**
  * Faults of every kind, at random: errors that the manual lists for the call or for one of its changes, waits that end

@@ -11,16 +11,23 @@ export { SimulatedEpoll, type SystemCalls } from "./epoll.js";
 export type { SimulatedIo } from "./files.js";
 export type { EventOrder } from "./epoll-instance.js";
 export {
+  type ChangeFault,
+  type DelayFault,
   type DocumentedErrors,
+  type ErrorFault,
   type Fault,
   type FaultSource,
   type KernelCall,
   type KernelChange,
+  type NotifyFault,
+  type PartialFault,
   randomFaults,
   type RandomFaults,
   type RandomFaultsOptions,
   type ScriptedFault,
   scriptedFaults,
+  type ShuffleFault,
+  type SpuriousFault,
   shrink,
 } from "./faults.js";
 export { FaultyKernel } from "./faulty-kernel.js";

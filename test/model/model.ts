@@ -228,6 +228,16 @@ export class Model {
     }
     if (this.dialect.endsWithNumber) return void this.#doubts.delete(fd);
     this.disturbed = true;
+    this.#remains(fd, file);
+  }
+
+  /** The kernel did not delete what it said that it had deleted, or never had. */
+  left(fd: number, file: File | undefined): void {
+    this.disturbed = true;
+    if (file !== undefined && !this.dialect.endsWithNumber) this.#remains(fd, file);
+  }
+
+  #remains(fd: number, file: File): void {
     const remainders = this.#remainders.get(fd);
     if (remainders === undefined) this.#remainders.set(fd, new Set([file]));
     else remainders.add(file);

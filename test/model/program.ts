@@ -134,8 +134,9 @@ export class World {
     const what = this.actions[name](a, b, c);
     this.#doubt();
     // A deletion that the kernel made nothing of, whatever it said, leaves something that goes on reporting.
-    if (this.#refusals.some(({ operation }) => operation === "delete")) {
-      for (const { model } of this.#pairs) model.disturbed = true;
+    for (const { operation, fd } of this.#refusals) {
+      if (operation !== "delete") continue;
+      for (const { model } of this.#pairs) model.left(fd, this.#files.at(fd));
     }
     return `${name} ${what}`;
   }
