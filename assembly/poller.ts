@@ -325,7 +325,8 @@ function replace(poller: Poller, entry: Registration, operation: Operation, erro
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 function forget(poller: Poller, fd: i32, entry: Registration): void {
-  entry.generation++;
+  // Past the one that an add was refused with, of which a kernel that failed to undo it may have something left.
+  entry.generation += 2;
   entry.state &= QUEUED;
   entry.error = OK;
   poller.count--;

@@ -27,6 +27,8 @@ export function rebuild(poller: Poller): u32 {
     putIn(poller, page, entries);
   }
   kernel.close(old);
+  // A notification that only the old kqueue knew of would be lost with it. An eventfd's is its own, and was attached with it.
+  if (kernel.CLOSING_ENDS && poller.notifier != 0) kernel.notify(poller.notifier - 1);
   poller.rebuilds++;
   poller.strayEvents = 0;
   poller.unruly = false;

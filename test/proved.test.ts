@@ -1,7 +1,7 @@
 /** Faults of ours that the model found: each by the shortest program that showed it. */
 import assert from "node:assert/strict";
 import { Events, Interest, Poller, type ReadyEvent } from "lio-poller";
-import { FaultyKernel, SimulatedEpoll, type Fault } from "lio-poller/sim";
+import { FaultyKernel, SimulatedEpoll, SimulatedKqueue, type Fault } from "lio-poller/sim";
 
 const R = Interest.READABLE;
 
@@ -114,4 +114,96 @@ describe("what the model found stays mended:", () => {
       io.close(other);
     });
   }
+
+  it("a notification that only the old kernel object knew of ends a wait all the same", () => {
+    const simulated = new SimulatedKqueue({ flavour: "macos" });
+    const coming: { name: string; fault: Fault }[] = [];
+    const kernel = new FaultyKernel(simulated, ({ name, changes }) => {
+      const [next] = coming;
+      if (next?.name !== name || (next.fault.kind === "change" && changes.length === 0)) return undefined;
+      coming.shift();
+      return [next.fault];
+    });
+    using poller = new Poller({ kernel });
+    const events = new Events(4);
+    const [fd, peer] = simulated.io.socketpair();
+    simulated.io.write(peer, new Uint8Array(1));
+    poller.add(fd, 1, R);
+    assert.equal(poller.wait(events), 1);
+    // It cannot be silenced, and the kernel object that would help cannot be had.
+    coming.push({ name: "wait", fault: { kind: "change", index: 0, error: "EINVAL" } });
+    coming.push({ name: "create", fault: { kind: "error", error: "EMFILE" } });
+    assert.throws(() => poller.wait(events, { timeout: 10 }), { code: "EMFILE" });
+    poller.notify();
+    const before = simulated.clock.now();
+    assert.equal(poller.wait(events, { timeout: 1000 }), 0);
+    assert.equal(simulated.clock.now(), before, "it was notified");
+    assert.equal(poller.stats().rebuilds, 1);
+  });
+
+  /** A poller on a kqueue that refuses changes of its first calls of `control`: for each call, the kinds and the errors. */
+  function onLyingKqueue() {
+    const simulated = new SimulatedKqueue({ flavour: "freebsd" });
+    const lies: Readonly<Record<string, string>>[] = [];
+    let calls = 0;
+    const kernel = new FaultyKernel(simulated, ({ name, changes }) => {
+      if (++calls > 1000) throw new Error("calls without end");
+      if (name !== "control") return undefined;
+      const refused = lies.shift() ?? {};
+      const named = changes as readonly { readonly operation: string; readonly filter?: string }[];
+      return named.flatMap(({ operation, filter }, index): Fault[] => {
+        const error = refused[`${operation} ${filter}`];
+        return error === undefined ? [] : [{ kind: "change", index, error }];
+      });
+    });
+    const [fd] = simulated.io.socketpair();
+    return { simulated, fd, lies, poller: new Poller({ kernel }), events: new Events(4) };
+  }
+
+  it("a knote that the kernel denies, and keeps, is not asked for without end", () => {
+    const { simulated, fd, lies, poller, events } = onLyingKqueue();
+    lies.push({ "add read": "EPIPE" }, { "delete write": "ENOENT" });
+    poller.add(fd, 1, R | Interest.WRITABLE);
+    assert.equal(poller.wait(events), 1, "that there is nobody at the other end");
+    const before = simulated.clock.now();
+    assert.equal(poller.wait(events, { timeout: 5 }), 0);
+    assert.equal(simulated.clock.now() - before, 5_000_000n);
+    assert.equal(poller.stats().rebuilds, 1);
+    poller.close();
+  });
+
+  it("what is left of an add that was refused is nobody's, also after a delete", () => {
+    const { fd, lies, poller, events } = onLyingKqueue();
+    poller.add(fd, 1, R);
+    lies.push({ "enable read": "ENOENT" }, { "add read": "EINVAL" }, { "delete write": "EBADF" });
+    assert.throws(() => poller.add(fd, 2, R | Interest.WRITABLE, { mode: "level" }), { name: "PollerError" });
+    poller.delete(fd);
+    for (let round = 0; round < 4; round++) assert.equal(poller.wait(events, { timeout: 0 }), 0, `round ${round}`);
+    poller.close();
+  });
+
+  it("a modify and a delete in one batch, of what the kernel said is gone, get verdicts of their own", () => {
+    const { simulated, fd, poller, events } = onLyingKqueue();
+    const [other] = simulated.io.socketpair();
+    poller.add(other, 9, R);
+    poller.add(fd, 1, Interest.WRITABLE);
+    assert.equal(poller.wait(events), 1);
+    assert.equal(poller.wait(events, { timeout: 0 }), 0);
+    simulated.io.close(fd);
+    poller.modify(fd, 2, Interest.WRITABLE);
+    assert.equal(poller.wait(events, { timeout: 0 }), 1);
+    assert.equal(events.toArray()[0]?.errorCode, "EBADF");
+    // Its verdict must not be taken for the next ones'.
+    assert.throws(() => poller.add(other, 9, R), { code: "EEXIST" });
+    const verdicts = poller.apply([
+      { op: "modify", fd, key: 3, interest: R },
+      { op: "delete", fd },
+      { op: "delete", fd },
+    ]);
+    assert.deepEqual(
+      verdicts.map((error) => error?.code),
+      ["EBADF", undefined, "ENOENT"],
+    );
+    poller.close();
+  });
 });

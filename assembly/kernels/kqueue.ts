@@ -506,6 +506,8 @@ function planReplacement(change: Change): void {
 }
 
 function planEnd(change: Change, held: u32): void {
+  // A modify that was joined by its delete: the kernel says what is wrong with it.
+  if (held == ABSENT) return step(change, 0, DISABLE);
   for (let filter: u32 = 0; filter < FILTERS; filter++) if (isHeld(held, filter)) step(change, filter, DELETE);
 }
 

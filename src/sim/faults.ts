@@ -18,19 +18,19 @@ export interface DocumentedErrors {
 
 /** The call fails. A wait fails after its changes were made, unless events come first. */
 export interface ErrorFault {
-  /** Tells this kind of fault from the others. */
+  /** Which fault it is. */
   readonly kind: "error";
   /** Node's name of the error. */
   readonly error: string;
-  /** For a wait: after so many milliseconds. Default: at once. */
+  /** A wait fails after so many milliseconds; at once, and without looking for events, unless told. */
   readonly after?: number;
 }
 
 /** The kernel refuses one of the changes that the call carries, and makes the others. */
 export interface ChangeFault {
-  /** Tells this kind of fault from the others. */
+  /** Which fault it is. */
   readonly kind: "change";
-  /** Which of the changes, from 0. */
+  /** The place of the change, from 0. */
   readonly index: number;
   /** Node's name of the error. */
   readonly error: string;
@@ -38,39 +38,39 @@ export interface ChangeFault {
 
 /** A wait ends with no events, unless events come first. */
 export interface SpuriousFault {
-  /** Tells this kind of fault from the others. */
+  /** Which fault it is. */
   readonly kind: "spurious";
-  /** After so many milliseconds. Default: at once. */
+  /** After so many milliseconds; at once, and without looking for events, unless told. */
   readonly after?: number;
 }
 
-/** A wait brings fewer events than there are and than it has room for. */
+/** A wait brings fewer events, though there are more and there is room. */
 export interface PartialFault {
-  /** Tells this kind of fault from the others. */
+  /** Which fault it is. */
   readonly kind: "partial";
-  /** How many at most; at least 1. */
+  /** How many it brings at most: at least 1. */
   readonly most: number;
 }
 
 /** A wait brings its events in another order. */
 export interface ShuffleFault {
-  /** Tells this kind of fault from the others. */
+  /** Which fault it is. */
   readonly kind: "shuffle";
-  /** Decides which order. */
+  /** Which order: an integer that is at least 0. */
   readonly seed: number;
 }
 
 /** Time passes before the call, as if the thread had not been scheduled. Needs a kernel with a clock. */
 export interface DelayFault {
-  /** Tells this kind of fault from the others. */
+  /** Which fault it is. */
   readonly kind: "delay";
-  /** How long. */
+  /** How much. */
   readonly milliseconds: number;
 }
 
 /** Another thread notifies the poller before its wait looks. Does nothing if the poller never had a notifier. */
 export interface NotifyFault {
-  /** Tells this kind of fault from the others. */
+  /** Which fault it is. */
   readonly kind: "notify";
 }
 
@@ -121,10 +121,10 @@ export interface RandomFaultsOptions {
 }
 
 /** A source of faults that keeps what it has decided. */
-export interface RandomFaults extends FaultSource {
+export type RandomFaults = FaultSource & {
   /** All faults up to now, for {@link scriptedFaults}: print it, with the seed, when a test fails. */
   readonly script: readonly ScriptedFault[];
-}
+};
 
 /**
  * Faults of every kind, at random: errors that the manual lists for the call or for one of its changes, waits that end

@@ -11,9 +11,9 @@ export { SimulatedEpoll, type SystemCalls } from "./epoll.js";
 export type { SimulatedIo } from "./files.js";
 export type { EventOrder } from "./epoll-instance.js";
 export {
-  type DocumentedErrors,
   type ChangeFault,
   type DelayFault,
+  type DocumentedErrors,
   type ErrorFault,
   type Fault,
   type FaultSource,
@@ -25,9 +25,9 @@ export {
   type RandomFaults,
   type RandomFaultsOptions,
   type ScriptedFault,
+  scriptedFaults,
   type ShuffleFault,
   type SpuriousFault,
-  scriptedFaults,
   shrink,
 } from "./faults.js";
 export { FaultyKernel } from "./faulty-kernel.js";

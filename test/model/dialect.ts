@@ -120,7 +120,8 @@ function kqueue(flavour: KqueueFlavour, hasEventFds: boolean): Dialect {
   };
 }
 
-const all: readonly Dialect[] = [
+/** The kernels that are proved. */
+export const proved: readonly Dialect[] = [
   epoll,
   kqueue("freebsd", true),
   kqueue("netbsd", true),
@@ -129,10 +130,7 @@ const all: readonly Dialect[] = [
   kqueue("macos", false),
 ];
 
-/** The kernels that programs can run on, by name. */
+/** The same by name. */
 export const dialects: Readonly<Record<string, Dialect>> = Object.fromEntries(
-  all.map((dialect) => [dialect.name, dialect]),
+  proved.map((dialect) => [dialect.name, dialect]),
 );
-
-/** Those of which no difference is known: the others run when they are asked for by name. */
-export const proved: readonly Dialect[] = [epoll];

@@ -228,6 +228,25 @@ export class Model {
     }
     if (this.dialect.endsWithNumber) return void this.#doubts.delete(fd);
     this.disturbed = true;
+    this.#remains(fd, file);
+  }
+
+  /**
+   * A number names a file. If the kernel has that file under that number from before, nothing tells it from the one that
+   * was registered last: a kernel object that is replaced takes it along.
+   */
+  named(fd: number, file: File): void {
+    const known = this.registrations.get(fd);
+    if (known !== undefined && known.file !== file && this.#isRemainder(fd, file)) known.vague = true;
+  }
+
+  /** The kernel did not delete what it said that it had deleted, or never had. */
+  left(fd: number, file: File | undefined): void {
+    this.disturbed = true;
+    if (file !== undefined && !this.dialect.endsWithNumber) this.#remains(fd, file);
+  }
+
+  #remains(fd: number, file: File): void {
     const remainders = this.#remainders.get(fd);
     if (remainders === undefined) this.#remainders.set(fd, new Set([file]));
     else remainders.add(file);
@@ -364,7 +383,8 @@ export class Model {
     const { errors, blurred, told, cut } = wait;
     const known = [...this.registrations.values()].find((registration) => registration.key === key);
     if (known === undefined) throw new Difference(`an event of nobody: key ${key}`);
-    if (told.filter((event) => event.expirations === 0 && event.key === key).length > 1) {
+    const times = told.filter((event) => event.expirations === 0 && event.key === key).length;
+    if (times > 1 && !known.vague) {
       throw new Difference(`key ${key} was told twice in one wait`);
     }
     if (!known.armed) throw new Difference(`key ${key} was told, and is not armed`);
@@ -372,7 +392,7 @@ export class Model {
     const isTrue = this.readiness(known);
     // Where the kernel gives the number of a file's own error, the event bears it, too.
     const isRight = this.#isRight(known, readiness, isTrue, cut || isFull);
-    const isFileError = isRight || (blurred && readiness !== (known.interest | ERROR));
+    const isFileError = isRight || ((blurred || known.vague) && readiness !== (known.interest | ERROR));
     if (errorCode !== undefined && !isFileError) {
       // A deferred change was refused: by a fault, or because the file is gone.
       const isExplained = errors.has(errorCode) || known.refused || !known.certain;

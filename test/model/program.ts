@@ -134,8 +134,9 @@ export class World {
     const what = this.actions[name](a, b, c);
     this.#doubt();
     // A deletion that the kernel made nothing of, whatever it said, leaves something that goes on reporting.
-    if (this.#refusals.some(({ operation }) => operation === "delete")) {
-      for (const { model } of this.#pairs) model.disturbed = true;
+    for (const { operation, fd } of this.#refusals) {
+      if (operation !== "delete") continue;
+      for (const { model } of this.#pairs) model.left(fd, this.#files.at(fd));
     }
     return `${name} ${what}`;
   }
@@ -366,7 +367,8 @@ export class World {
         case "error":
           this.#errors.add(fault.error);
           if (call.name === "wait") this.#cut = true;
-          if (call.name === "wait" && fault.error !== "EINTR") this.#failed = true;
+          // So is one whose kernel object cannot be replaced.
+          if (this.#waiting !== undefined && fault.error !== "EINTR") this.#failed = true;
           break;
         case "change": {
           const change = call.changes[fault.index] as (typeof call.changes)[number];
@@ -512,6 +514,7 @@ export class World {
 
   #name(number: number, file: File): number {
     this.#files.name(number, file);
+    for (const { model } of this.#pairs) model.named(number, file);
     return number;
   }
 

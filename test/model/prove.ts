@@ -3,7 +3,7 @@
  *
  *   --steps N | --seconds N    how much; default 1,000,000 steps for each kernel
  *   --seed S                   the first program; default: the time
- *   --kernel K                 one kernel, such as epoll or kqueue-macos; default: those of which no difference is known
+ *   --kernel K                 one kernel, such as epoll or kqueue-macos; default: all, one after the other
  *   --program JSON             one program, as a failure prints it
  *
  * Exits with 1 at the first difference, and prints the shortest program found that shows it. The last line of a run
