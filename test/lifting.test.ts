@@ -213,6 +213,19 @@ describe("the component's next deadline", () => {
   });
 });
 
+describe("the component's room for events", () => {
+  it("cannot be larger than its memory, whoever asks", () => {
+    const instance = jcoInstance(new SimulatedEpoll());
+    for (const capacity of [2 ** 26 + 1, 2 ** 27, 2 ** 31, 2 ** 32 - 1]) {
+      assert.throws(
+        () => instance.Events.create(capacity),
+        (error: { payload?: { tag: string } }) => error.payload?.tag === "out-of-memory",
+        String(capacity),
+      );
+    }
+  });
+});
+
 describe("an error code", () => {
   const codes: readonly [tag: string, value: number | undefined, code: string][] = [
     ["bad-descriptor", undefined, "EBADF"],
