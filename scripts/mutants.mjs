@@ -5,7 +5,7 @@
  *   --handmade N   so many of those in test/mutants/handmade.json, one for each rule and fault; default: all
  *   --seed S       which ones, and in which order; default 1. A smaller number is the beginning of a larger one
  *   --kernel K     of which kernel's component; default epoll
- *   --only TEXT    those whose description contains it
+ *   --only PATTERN those whose description matches the regular expression
  *
  * Each mutant is compiled from its source, and runs in processes of its own that may use so much processor time: whoever
  * does not come to an end is caught. First the contract and random programs on the simulated kernel; what survives those
@@ -181,7 +181,7 @@ function isSame(entry, { file, context, what }) {
 
 /** Looks at mutants, two at a time, until there were enough. */
 async function lookAtSome(mutants, enough) {
-  const left = mutants.filter(({ name }) => name.includes(only));
+  const left = mutants.filter(({ name }) => new RegExp(only).test(name));
   let taken = 0;
   const lanes = [0, 1].map(async (lane) => {
     while (taken < enough && left.length > 0) {

@@ -179,8 +179,12 @@ describe("the component's memory", () => {
       const list = instance.allocate(length * 32);
       assert.ok(instance.bytesInUse() >= bytes + length * 32, `${length} changes`);
       instance.refresh();
-      // Deletes of a descriptor that is not registered.
-      for (let i = 0; i < length; i++) instance.bytes.set([2, 0, 0, 0, 0, 0, 0, 0, 9], list + i * 32);
+      // Deletes of a descriptor that is not registered. What lies between the fields is anything.
+      instance.bytes.fill(0xff, list, list + length * 32);
+      for (let i = 0; i < length; i++) {
+        instance.bytes[list + i * 32] = 2;
+        instance.bytes.set([9, 0, 0, 0, 0, 0, 0, 0], list + i * 32 + 8);
+      }
       const area = instance.apply(representation, list, length);
       assert.equal(new Uint32Array(instance.bytes.buffer, area, 2)[1], length, "failures");
       instance.applied(area);
