@@ -51,6 +51,16 @@ describe("a registration that is armed again", () => {
     assert.equal(changesIn(10, late), 10);
   });
 
+  it("is counted, by whether that took a call", () => {
+    changesIn(3, inTime);
+    const { rearmsMade, rearmsLeftOut } = poller.stats();
+    assert.deepEqual([rearmsMade, rearmsLeftOut], [0, 3]);
+    // One call disarms it, another arms it again.
+    changesIn(1, late);
+    assert.equal(poller.wait(events, { timeout: 0 }), 1);
+    assert.deepEqual([poller.stats().rearmsMade, poller.stats().rearmsLeftOut], [2, 3]);
+  });
+
   it("in time again costs nothing before long, however often it was late", () => {
     changesIn(20, late);
     changesIn(4, inTime);
@@ -98,6 +108,27 @@ describe("a batch", () => {
     poller.apply(fds.map((fd) => ({ op: "delete", fd })));
     assert.equal(poller.stats().changes, 10);
     assert.equal(simulated.calls.control, 10);
+  });
+
+  it("deletes what it modified before, wherever in it that is", () => {
+    const simulated = new SimulatedEpoll();
+    using poller = new Poller({ kernel: simulated });
+    const events = new Events(8);
+    const fds = Array.from({ length: 4 }, () => simulated.io.eventfd(1));
+    for (const [key, fd] of fds.entries()) poller.add(fd, key, R, { mode: "level" });
+    const modify = fds.map((fd, key) => ({ op: "modify", fd, key, interest: Interest.WRITABLE }) as const);
+    const removed = fds.slice(2).map((fd) => ({ op: "delete", fd }) as const);
+    const verdicts = poller.apply([...modify, ...removed]);
+    assert.deepEqual(verdicts, [undefined, undefined, undefined, undefined, undefined, undefined]);
+    for (let i = 0; i < 4; i++) {
+      assert.equal(poller.wait(events, { timeout: 0 }), 2);
+      assert.deepEqual(
+        events.toArray().map(({ key }) => key),
+        [0, 1],
+      );
+    }
+    // Nothing of them was left in the kernel.
+    assert.equal(poller.stats().rebuilds, 0);
   });
 
   it("tells descriptors apart that are anywhere in their range, each with its own verdict", () => {
