@@ -213,6 +213,42 @@ describe("the component's next deadline", () => {
   });
 });
 
+describe("the component's timers, without the facade", () => {
+  it("keep their period when they are modified without one, and take another one", () => {
+    const simulated = new SimulatedEpoll();
+    const instance = jcoInstance(simulated);
+    const poller = new JcoPoller(instance);
+    const room = new JcoRoom(instance, 4);
+    const now = simulated.clock.now();
+    /** When it is due again, once it has expired. */
+    const next = (): bigint | undefined => {
+      assert.equal(poller.wait(room, 0), 1);
+      return poller.nextDeadline();
+    };
+    poller.addTimer(1n, now, 5_000n);
+    poller.modifyTimer(1n, now);
+    assert.equal(next(), now + 5_000n);
+    poller.modifyTimer(1n, now, 7_000n);
+    assert.equal(next(), now + 7_000n);
+    poller.modifyTimer(1n, now, 0n);
+    assert.equal(next(), undefined);
+    poller.close();
+  });
+});
+
+describe("the component's room for events", () => {
+  it("cannot be larger than its memory, whoever asks", () => {
+    const instance = jcoInstance(new SimulatedEpoll());
+    for (const capacity of [2 ** 26 + 1, 2 ** 27, 2 ** 31, 2 ** 32 - 1]) {
+      assert.throws(
+        () => instance.Events.create(capacity),
+        (error: { payload?: { tag: string } }) => error.payload?.tag === "out-of-memory",
+        String(capacity),
+      );
+    }
+  });
+});
+
 describe("an error code", () => {
   const codes: readonly [tag: string, value: number | undefined, code: string][] = [
     ["bad-descriptor", undefined, "EBADF"],

@@ -4,6 +4,7 @@ import { Events, Interest, Poller, type Change } from "lio-poller";
 import { SimulatedEpoll } from "lio-poller/sim";
 import { assertPasses } from "./support/child.js";
 import { collectUntil } from "./support/garbage.js";
+import { instanceFor } from "./support/internals.js";
 import { MeasuredKernel, type Around } from "./support/wrapped-kernel.js";
 
 const R = Interest.READABLE;
@@ -169,6 +170,32 @@ describe("the component's memory", () => {
   });
 
   it("that runs out is an error, ENOMEM, which leaves everything as it was", () => assertPasses("exhausted-memory"));
+
+  it("has a place for a batch of 1,024 changes, and takes some for one that is longer, as long as that lasts", () => {
+    const instance = instanceFor(simulated);
+    const { lifted, representation } = instance.createPoller();
+    const bytes = instance.bytesInUse();
+    for (const length of [1025, 2000]) {
+      const list = instance.allocate(length * 32);
+      assert.ok(instance.bytesInUse() >= bytes + length * 32, `${length} changes`);
+      instance.refresh();
+      // Deletes of a descriptor that is not registered. What lies between the fields is anything.
+      instance.bytes.fill(0xff, list, list + length * 32);
+      for (let i = 0; i < length; i++) {
+        instance.bytes[list + i * 32] = 2;
+        instance.bytes.set([9, 0, 0, 0, 0, 0, 0, 0], list + i * 32 + 8);
+      }
+      const area = instance.apply(representation, list, length);
+      assert.equal(new Uint32Array(instance.bytes.buffer, area, 2)[1], length, "failures");
+      instance.applied(area);
+      assert.equal(instance.bytesInUse(), bytes);
+    }
+    assert.ok(instance.allocate(1024 * 32) > 0);
+    assert.equal(instance.bytesInUse(), bytes);
+    (lifted as unknown as Disposable)[Symbol.dispose]();
+  });
+
+  it("that the engine refuses, long before the last address, is ENOMEM too", () => assertPasses("limited-memory"));
 
   it("that runs out fails only the changes of a batch that need some", () => assertPasses("exhausted-batch"));
 });

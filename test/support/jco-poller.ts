@@ -110,8 +110,12 @@ export class JcoPoller {
   }
 
   /** Arms a timer that is due at a moment of the kernel's clock. */
-  addTimer(key: bigint, due: bigint): void {
-    coded(() => this.#poller.addTimer(key, { tag: "at", val: due }, 0n));
+  addTimer(key: bigint, due: bigint, period = 0n): void {
+    coded(() => this.#poller.addTimer(key, { tag: "at", val: due }, period));
+  }
+
+  modifyTimer(key: bigint, due: bigint, period?: bigint): void {
+    coded(() => this.#poller.modifyTimer(key, { tag: "at", val: due }, period));
   }
 
   deleteTimer(key: bigint): void {

@@ -1,0 +1,146 @@
+/** What changes cost, and how they go down: what the contract cannot show, because readiness is the same either way. */
+import assert from "node:assert/strict";
+import { Events, Interest, Poller, type PollerStats } from "lio-poller";
+import { SimulatedEpoll } from "lio-poller/sim";
+import { Random } from "./support/random.js";
+import { WrappedKernel } from "./support/wrapped-kernel.js";
+
+const R = Interest.READABLE;
+
+describe("a registration that is armed again", () => {
+  const simulated = new SimulatedEpoll();
+  let poller: Poller;
+  let fd: number;
+  const events = new Events(4);
+
+  beforeEach(() => {
+    poller = new Poller({ kernel: simulated });
+    fd = simulated.io.eventfd(1);
+    poller.add(fd, 1, R);
+  });
+
+  afterEach(() => {
+    poller.close();
+    simulated.io.close(fd);
+  });
+
+  function changesIn(rounds: number, round: () => void): number {
+    const changes = (): number => (poller.stats() satisfies PollerStats).changes;
+    const before = changes();
+    for (let i = 0; i < rounds; i++) round();
+    return changes() - before;
+  }
+
+  function inTime(): void {
+    assert.equal(poller.wait(events, { timeout: 0 }), 1);
+    poller.modify(fd, 1, R);
+  }
+
+  function late(): void {
+    assert.equal(poller.wait(events, { timeout: 0 }), 1);
+    assert.equal(poller.wait(events, { timeout: 0 }), 0);
+    poller.modify(fd, 1, R);
+  }
+
+  it("in time costs no system call", () => {
+    assert.equal(changesIn(10, inTime), 0);
+  });
+
+  it("late, time and again, costs one: the kernel disarms it by itself then", () => {
+    changesIn(4, late);
+    assert.equal(changesIn(10, late), 10);
+  });
+
+  it("is counted, by whether that took a call", () => {
+    changesIn(3, inTime);
+    const { rearmsMade, rearmsLeftOut } = poller.stats();
+    assert.deepEqual([rearmsMade, rearmsLeftOut], [0, 3]);
+    // One call disarms it, another arms it again.
+    changesIn(1, late);
+    assert.equal(poller.wait(events, { timeout: 0 }), 1);
+    assert.deepEqual([poller.stats().rearmsMade, poller.stats().rearmsLeftOut], [2, 3]);
+  });
+
+  it("in time again costs nothing before long, however often it was late", () => {
+    changesIn(20, late);
+    changesIn(4, inTime);
+    assert.equal(changesIn(10, inTime), 0);
+  });
+});
+
+describe("a wait with more changes than go in one call", () => {
+  it("sends and asks for 1,024 at most at once", () => {
+    const most = new Map<string, number>();
+    const simulated = new SimulatedEpoll();
+    const kernel = new WrappedKernel(simulated, (name, call) => (...flat) => {
+      const note = (what: string, index: number): void => {
+        most.set(what, Math.max(most.get(what) ?? 0, Number(flat[index])));
+      };
+      if (name === "wait" || name === "control") note("changes", 2);
+      if (name === "wait") note("events", 3);
+      return call(...flat);
+    });
+    using poller = new Poller({ kernel });
+    const events = new Events(5000);
+    const fds = Array.from({ length: 3000 }, () => simulated.io.eventfd(1));
+    for (const [key, fd] of fds.entries()) poller.add(fd, key, R);
+    let told = 0;
+    for (let i = 0; i < 3; i++) told += poller.wait(events, { timeout: 0 });
+    assert.equal(told, 3000);
+    // None was armed again, so that all are disarmed, by changes that go down with waits.
+    assert.equal(poller.wait(events, { timeout: 0 }), 0);
+    for (const [key, fd] of fds.entries()) poller.modify(fd, key, R);
+    for (told = 0; told < 3000;) told += poller.wait(events, { timeout: 0 });
+    assert.deepEqual([...most.entries()].toSorted(), [
+      ["changes", 1024],
+      ["events", 1024],
+    ]);
+  });
+});
+
+describe("a batch", () => {
+  it("counts each change that the kernel was asked for", () => {
+    const simulated = new SimulatedEpoll();
+    using poller = new Poller({ kernel: simulated });
+    const fds = Array.from({ length: 5 }, () => simulated.io.eventfd(0));
+    poller.apply(fds.map((fd, key) => ({ op: "add", fd, key, interest: R })));
+    assert.equal(poller.stats().changes, 5);
+    poller.apply(fds.map((fd) => ({ op: "delete", fd })));
+    assert.equal(poller.stats().changes, 10);
+    assert.equal(simulated.calls.control, 10);
+  });
+
+  it("deletes what it modified before, wherever in it that is", () => {
+    const simulated = new SimulatedEpoll();
+    using poller = new Poller({ kernel: simulated });
+    const events = new Events(8);
+    const fds = Array.from({ length: 4 }, () => simulated.io.eventfd(1));
+    for (const [key, fd] of fds.entries()) poller.add(fd, key, R, { mode: "level" });
+    const modify = fds.map((fd, key) => ({ op: "modify", fd, key, interest: Interest.WRITABLE }) as const);
+    const removed = fds.slice(2).map((fd) => ({ op: "delete", fd }) as const);
+    const verdicts = poller.apply([...modify, ...removed]);
+    assert.deepEqual(verdicts, [undefined, undefined, undefined, undefined, undefined, undefined]);
+    for (let i = 0; i < 4; i++) {
+      assert.equal(poller.wait(events, { timeout: 0 }), 2);
+      assert.deepEqual(
+        events.toArray().map(({ key }) => key),
+        [0, 1],
+      );
+    }
+    // Nothing of them was left in the kernel.
+    assert.equal(poller.stats().rebuilds, 0);
+  });
+
+  it("tells descriptors apart that are anywhere in their range, each with its own verdict", () => {
+    using poller = new Poller({ kernel: new SimulatedEpoll() });
+    const random = new Random(1);
+    // So many that they meet in the batch's table, again and again.
+    const fds = Array.from({ length: 1024 }, () => random.below(2 ** 31 - 1));
+    const verdicts = poller.apply(fds.map((fd, key) => ({ op: "add", fd, key, interest: R })));
+    assert.deepEqual(
+      verdicts.map((error) => error?.code),
+      fds.map(() => "EBADF"),
+    );
+    assert.equal(poller.stats().registrations, 0);
+  });
+});
