@@ -7,7 +7,6 @@
  * Relies on clang++, and on everything else being built. The addons go to `out-native/`.
  */
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
 import { buildAddon, root } from "./native.mjs";
 
 const FLAVOURS = [
