@@ -18,10 +18,8 @@
 #include <vector>
 
 #include "../addon.h"
-#include "../canonical.h"
-#include "../kernel_object.h"
+#include "../descriptor_kernel.h"
 #include "../notifiers.h"
-#include "../posix.h"
 
 namespace lio {
 namespace {
@@ -86,11 +84,13 @@ class Notifiers {
 
 /// All that one component instance holds.
 struct Tables {
-  Descriptors epolls;
+  Descriptors objects;
   Notifiers notifiers;
 
+  void Close(uint32_t handle) { objects.Close(handle); }
+
   void CloseAll() {
-    epolls.CloseAll();
+    objects.CloseAll();
     notifiers.CloseAll();
   }
 };
@@ -103,7 +103,7 @@ napi_value Create(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   EpollBinding& binding = arguments.Bound<EpollBinding>();
   uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(0), 1, sizeof(NumberResult));
-  if (area != nullptr) Write(area, Created(epoll_create1(EPOLL_CLOEXEC), binding.tables->epolls));
+  if (area != nullptr) Write(area, Created(epoll_create1(EPOLL_CLOEXEC), binding.tables->objects));
   return nullptr;
 }
 
@@ -127,26 +127,6 @@ bool Control(napi_env env, const Memory& memory, int epoll, uint32_t pointer, ui
     if (number != 0 && !failures.Add(env, index, number, length)) return false;
   }
   return true;
-}
-
-napi_value ControlFunction(napi_env env, napi_callback_info info) {
-  Arguments<4> arguments(env, info);
-  EpollBinding& binding = arguments.Bound<EpollBinding>();
-  Memory memory = binding.guest.Look(env);
-  uint8_t* area = memory.At(env, arguments.U32(3), 1, sizeof(List));
-  if (area == nullptr) return nullptr;
-
-  int epoll = binding.tables->epolls.Find(arguments.U32(0));
-  Failures failures;
-  if (!Control(env, memory, epoll, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
-
-  List list{0, 0};
-  if (failures.Count() > 0) {
-    if (!failures.Write(env, binding.guest, memory, list)) return nullptr;
-    area = memory.At(env, arguments.U32(3), 1, sizeof list);
-  }
-  if (area != nullptr) Write(area, list);
-  return nullptr;
 }
 
 /// epoll_pwait2, or -1 with ENOSYS where there is none.
@@ -202,7 +182,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
   Memory memory = binding.guest.Look(env);
   if (memory.At(env, arguments.U32(6), 1, sizeof(WaitResult)) == nullptr) return nullptr;
 
-  int epoll = binding.tables->epolls.Find(arguments.U32(0));
+  int epoll = binding.tables->objects.Find(arguments.U32(0));
   Failures failures;
   if (!Control(env, memory, epoll, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
 
@@ -230,22 +210,6 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-napi_value DescriptorFunction(napi_env env, napi_callback_info info) {
-  Arguments<2> arguments(env, info);
-  EpollBinding& binding = arguments.Bound<EpollBinding>();
-  uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(1), 1, sizeof(NumberResult));
-  if (area == nullptr) return nullptr;
-  int descriptor = binding.tables->epolls.Find(arguments.U32(0));
-  Write(area, descriptor == -1 ? Refused(EBADF) : Succeeded(static_cast<uint32_t>(descriptor)));
-  return nullptr;
-}
-
-napi_value CloseFunction(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  arguments.Bound<EpollBinding>().tables->epolls.Close(arguments.U32(0));
-  return nullptr;
-}
-
 napi_value CreateNotifier(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   EpollBinding& binding = arguments.Bound<EpollBinding>();
@@ -264,16 +228,9 @@ napi_value AttachNotifier(napi_env env, napi_callback_info info) {
   change.mask = EPOLLIN | EPOLLET;
   change.slot = arguments.U32(2);
   change.generation = arguments.U32(3);
-  int number = ControlOne(binding.tables->epolls.Find(arguments.U32(1)), change);
+  int number = ControlOne(binding.tables->objects.Find(arguments.U32(1)), change);
   Write(area, number == 0 ? NumberResult{} : Refused(number));
   return nullptr;
-}
-
-napi_value Identify(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  napi_value name;
-  napi_create_bigint_uint64(env, arguments.Bound<EpollBinding>().tables->notifiers.Name(arguments.U32(0)), &name);
-  return name;
 }
 
 napi_value Notify(napi_env env, napi_callback_info info) {
@@ -282,23 +239,19 @@ napi_value Notify(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-napi_value CloseNotifier(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  arguments.Bound<EpollBinding>().tables->notifiers.Close(arguments.U32(0));
-  return nullptr;
-}
+using Shared = DescriptorKernel<Tables, Control>;
 
 constexpr Function kFunctions[] = {
     {"create", Create},
-    {"control", ControlFunction},
+    {"control", Shared::ControlFunction},
     {"wait", WaitFunction},
-    {"descriptor", DescriptorFunction},
-    {"close", CloseFunction},
+    {"descriptor", Shared::Descriptor},
+    {"close", Shared::Close},
     {"createNotifier", CreateNotifier},
     {"attachNotifier", AttachNotifier},
-    {"identify", Identify},
+    {"identify", Shared::Identify},
     {"notify", Notify},
-    {"closeNotifier", CloseNotifier},
+    {"closeNotifier", Shared::CloseNotifier},
     {},
 };
 

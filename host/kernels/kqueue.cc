@@ -26,10 +26,8 @@
 #include <vector>
 
 #include "../addon.h"
-#include "../canonical.h"
-#include "../kernel_object.h"
+#include "../descriptor_kernel.h"
 #include "../notifiers.h"
-#include "../posix.h"
 
 namespace lio {
 namespace {
@@ -245,21 +243,21 @@ class Notifiers {
 
 /// All that one component instance holds.
 struct Tables {
-  Descriptors kqueues;
+  Descriptors objects;
   Notifiers notifiers;
   /// Where events land before they are written to the component: too many for a stack.
   std::unique_ptr<struct kevent[]> landing{new struct kevent[kMaxEvents]};
 
-  void CloseKqueue(uint32_t handle) {
-    int kqueue = kqueues.Find(handle);
+  void Close(uint32_t handle) {
+    int kqueue = objects.Find(handle);
     if (kqueue == -1) return;
     notifiers.DetachFrom(kqueue);
-    kqueues.Close(handle);
+    objects.Close(handle);
   }
 
   void CloseAll() {
     notifiers.CloseAll();
-    kqueues.CloseAll();
+    objects.CloseAll();
   }
 };
 
@@ -371,27 +369,7 @@ napi_value Create(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   KqueueBinding& binding = arguments.Bound<KqueueBinding>();
   uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(0), 1, sizeof(NumberResult));
-  if (area != nullptr) Write(area, Created(Open(), binding.tables->kqueues));
-  return nullptr;
-}
-
-napi_value ControlFunction(napi_env env, napi_callback_info info) {
-  Arguments<4> arguments(env, info);
-  KqueueBinding& binding = arguments.Bound<KqueueBinding>();
-  Memory memory = binding.guest.Look(env);
-  uint8_t* area = memory.At(env, arguments.U32(3), 1, sizeof(List));
-  if (area == nullptr) return nullptr;
-
-  int kqueue = binding.tables->kqueues.Find(arguments.U32(0));
-  Failures failures;
-  if (!Control(env, memory, kqueue, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
-
-  List list{0, 0};
-  if (failures.Count() > 0) {
-    if (!failures.Write(env, binding.guest, memory, list)) return nullptr;
-    area = memory.At(env, arguments.U32(3), 1, sizeof list);
-  }
-  if (area != nullptr) Write(area, list);
+  if (area != nullptr) Write(area, Created(Open(), binding.tables->objects));
   return nullptr;
 }
 
@@ -484,7 +462,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
   const uint8_t* changes = memory.At(env, arguments.U32(1), length, sizeof(Change));
   if (changes == nullptr) return nullptr;
 
-  const int kqueue = binding.tables->kqueues.Find(arguments.U32(0));
+  const int kqueue = binding.tables->objects.Find(arguments.U32(0));
   WaitResult result{};
   if (capacity == 0 || capacity > kMaxEvents || length > kMaxChanges) {
     result.tag = kError;
@@ -516,22 +494,6 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-napi_value DescriptorFunction(napi_env env, napi_callback_info info) {
-  Arguments<2> arguments(env, info);
-  KqueueBinding& binding = arguments.Bound<KqueueBinding>();
-  uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(1), 1, sizeof(NumberResult));
-  if (area == nullptr) return nullptr;
-  int descriptor = binding.tables->kqueues.Find(arguments.U32(0));
-  Write(area, descriptor == -1 ? Refused(EBADF) : Succeeded(static_cast<uint32_t>(descriptor)));
-  return nullptr;
-}
-
-napi_value CloseFunction(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  arguments.Bound<KqueueBinding>().tables->CloseKqueue(arguments.U32(0));
-  return nullptr;
-}
-
 napi_value CreateNotifier(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   KqueueBinding& binding = arguments.Bound<KqueueBinding>();
@@ -545,17 +507,10 @@ napi_value AttachNotifier(napi_env env, napi_callback_info info) {
   KqueueBinding& binding = arguments.Bound<KqueueBinding>();
   uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(2), 1, sizeof(NumberResult));
   if (area == nullptr) return nullptr;
-  int kqueue = binding.tables->kqueues.Find(arguments.U32(1));
+  int kqueue = binding.tables->objects.Find(arguments.U32(1));
   int number = binding.tables->notifiers.Attach(arguments.U32(0), kqueue);
   Write(area, number == 0 ? NumberResult{} : Refused(number));
   return nullptr;
-}
-
-napi_value Identify(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  napi_value name;
-  napi_create_bigint_uint64(env, arguments.Bound<KqueueBinding>().tables->notifiers.Name(arguments.U32(0)), &name);
-  return name;
 }
 
 napi_value Notify(napi_env env, napi_callback_info info) {
@@ -564,23 +519,19 @@ napi_value Notify(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-napi_value CloseNotifier(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  arguments.Bound<KqueueBinding>().tables->notifiers.Close(arguments.U32(0));
-  return nullptr;
-}
+using Shared = DescriptorKernel<Tables, Control>;
 
 constexpr Function kFunctions[] = {
     {"create", Create},
-    {"control", ControlFunction},
+    {"control", Shared::ControlFunction},
     {"wait", WaitFunction},
-    {"descriptor", DescriptorFunction},
-    {"close", CloseFunction},
+    {"descriptor", Shared::Descriptor},
+    {"close", Shared::Close},
     {"createNotifier", CreateNotifier},
     {"attachNotifier", AttachNotifier},
-    {"identify", Identify},
+    {"identify", Shared::Identify},
     {"notify", Notify},
-    {"closeNotifier", CloseNotifier},
+    {"closeNotifier", Shared::CloseNotifier},
     {},
 };
 

@@ -1,14 +1,21 @@
-/** What this process has open, by Linux's /proc. */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+/** What this process has open, by Linux's /proc; elsewhere by /dev/fd, where numbers alone stand. */
+import { existsSync, fstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 const CLOSE_ON_EXEC = 0o2000000;
+
+const tellsFiles = existsSync("/proc/self/fd");
+const FOLDER = tellsFiles ? "/proc/self/fd" : "/dev/fd";
+
+function fileOf(fd: number): string {
+  return tellsFiles ? readlinkSync(`${FOLDER}/${fd}`) : `inode ${fstatSync(fd).ino}`;
+}
 
 /** What each open descriptor of the process is, of all its threads. */
 export function openFiles(): ReadonlyMap<number, string> {
   const found = new Map<number, string>();
-  for (const name of readdirSync("/proc/self/fd")) {
+  for (const name of readdirSync(FOLDER)) {
     try {
-      found.set(Number(name), readlinkSync(`/proc/self/fd/${name}`));
+      found.set(Number(name), fileOf(Number(name)));
     } catch {
       // The descriptor that the folder was read with is closed by now.
     }
