@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { Events, PollerError, type Poller } from "lio-poller";
 
-/** Everything that was taken, so that it stays so. */
-const kept: Events[] = [];
+/** What was taken with each poller, so that it stays so for as long as there is the poller. */
+const kept = new WeakMap<Poller, Events[]>();
 
 /** Takes room for so many events, over and over, until there is none. */
 export function takeMemory(poller: Poller, capacity: number): void {
+  const taken = kept.get(poller) ?? [];
+  kept.set(poller, taken);
   for (;;) {
     const room = new Events(capacity);
     try {
@@ -17,7 +19,7 @@ export function takeMemory(poller: Poller, capacity: number): void {
       assert.equal(room.length, 0);
       return;
     }
-    kept.push(room);
+    taken.push(room);
   }
 }
 
