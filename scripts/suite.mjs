@@ -14,7 +14,6 @@ const NO_DESCRIPTORS = "Deno's fs.openSync tells numbers of its own, which are n
 const OF_EPOLL = "it is about epoll, by name";
 const NO_REBUILD = "a kqueue has forgotten a descriptor that was closed, so that it is never replaced";
 const NO_EVENTFD = "a kqueue's notifier is an event of its own, and no eventfd";
-const LATE_MEMORY = "Bun keeps the memory of component instances for so long that thousands of them fill the machine";
 const NO_CLEAN_UP = "Deno runs no addon's clean-up when a worker ends, so its descriptors stay open";
 
 /** Tests that a runtime cannot run, or that a kernel cannot: what their names contain, and why. */
@@ -22,8 +21,6 @@ const LEFT_OUT = {
   bun: [
     ["the core's self-test under node:wasi", "Bun's node:wasi lacks what it needs"],
     ["that the engine refuses, long before the last address", NO_LIMIT],
-    ["the contract on simulated kqueue", LATE_MEMORY],
-    ["the contract on simulated AFD", LATE_MEMORY],
   ],
   deno: [
     ["that the engine refuses, long before the last address", NO_LIMIT],

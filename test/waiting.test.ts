@@ -18,16 +18,22 @@ describe("a wait in a storm of signals", () => {
   it("fault 16: keeps its deadline, and is ended by none of them", async () => {
     using poller = new Poller();
     const events = new Events(1);
-    const storm = `for (let i = 0; i < 3000; i++) process.kill(${process.pid}, "SIGUSR2");`;
+    const storm = `setInterval(() => { for (let i = 0; i < 100; i++) process.kill(${process.pid}, "SIGUSR2"); }, 1);`;
     const sender = spawn(...evaluation(`process.stdout.write("ready"); ${storm}`));
     const exited = once(sender, "exit");
     await once(sender.stdout, "data");
-    const before = poller.now();
-    assert.equal(poller.wait(events, { timeout: 150 }), 0);
-    assert.ok(poller.now() - before >= 150);
-    // That it was interrupted at all, or this shows nothing.
-    assert.ok(poller.stats().kernelWaits > 1, "no signal has arrived");
-    assert.deepEqual(await exited, [0, null]);
+    try {
+      // That one was interrupted at all, or this shows nothing: the sender may not have had a processor meanwhile.
+      for (let waits = 1; poller.stats().kernelWaits < waits; waits++) {
+        assert.ok(waits <= 50, "no signal has arrived");
+        const before = poller.now();
+        assert.equal(poller.wait(events, { timeout: 150 }), 0);
+        assert.ok(poller.now() - before >= 150);
+      }
+    } finally {
+      sender.kill("SIGKILL");
+    }
+    assert.deepEqual(await exited, [null, "SIGKILL"]);
   });
 });
 
