@@ -5,7 +5,7 @@ import { close, eventfd } from "lio-poller/io";
 import { SimulatedEpoll } from "lio-poller/sim";
 import { assertPasses } from "./support/child.js";
 import { isCloseOnExec, kernelObjects, openFiles } from "./support/descriptors.js";
-import { collectUntil } from "./support/garbage.js";
+import { collectUntil, whenCollected } from "./support/garbage.js";
 
 const R = Interest.READABLE;
 
@@ -151,12 +151,11 @@ describe("a poller", () => {
   it("that was closed is not closed again when it is collected", async () => {
     const before = kernelObjects();
     const collected = new Set<number>();
-    const registry = new FinalizationRegistry<number>((i) => collected.add(i));
     (function drop() {
       for (let i = 0; i < 40; i++) {
         const poller = new Poller();
         poller.close();
-        registry.register(poller, i);
+        whenCollected(poller, () => collected.add(i));
       }
     })();
     // These have the closed ones' handles now.

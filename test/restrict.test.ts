@@ -117,7 +117,7 @@ describe("a poller on a restricted kernel", () => {
     ]);
     assert.deepEqual(
       registeredWith(poller.fd),
-      [granted, second].toSorted((one, other) => one - other),
+      [granted, second].toSorted((a, b) => a - b),
     );
     assert.deepEqual(keys(poller), [2, 5]);
   });

@@ -4,7 +4,7 @@ import { Events, Interest, Poller, type CanonicalOptions } from "lio-poller";
 import { close, eventfd } from "lio-poller/io";
 import { SimulatedEpoll } from "lio-poller/sim";
 import { kernelObjects } from "./support/descriptors.js";
-import { collectGarbage, collectUntil } from "./support/garbage.js";
+import { collectGarbage, collectUntil, whenCollected } from "./support/garbage.js";
 import { platformKernel } from "./support/internals.js";
 import { PlainKernel } from "./support/plain-kernel.js";
 import { WrappedKernel, type Call } from "./support/wrapped-kernel.js";
@@ -329,13 +329,12 @@ describe("a kernel that fails", () => {
     await collectGarbage();
     const before = kernelObjects();
     const attempts: Attempt[] = [];
-    const registry = new FinalizationRegistry<Attempt>((attempt) => attempt.collected++);
     // A collector may keep the last ones for a while: they may go when others have come after them.
     while (!attempts.some(({ collected }) => collected === 3)) {
       assert.ok(attempts.length < 40, "what trapped is never collected");
       const attempt = { calls: 0, collected: 0 };
       attempts.push(attempt);
-      trapAndDrop(attempt, registry);
+      trapAndDrop(attempt);
       await collectUntil(() => attempt.collected === 3, 30);
       assert.deepEqual(kernelObjects(), before);
       for (const { calls } of attempts) assert.equal(calls, 1);
@@ -351,18 +350,23 @@ describe("a kernel that fails", () => {
     collected: number;
   }
 
-  function trapAndDrop(attempt: Attempt, registry: FinalizationRegistry<Attempt>): void {
+  function trapAndDrop(attempt: Attempt): void {
     const kernel = new ReplaceableKernel();
     const dropped = [new Poller({ kernel }), new Poller({ kernel })] as const;
     const events = new Events(4);
     dropped[1].notify();
     dropped[0].wait(events, { timeout: 0 });
-    for (const object of [...dropped, events]) registry.register(object, attempt);
+    for (const object of [...dropped, events]) whenCollected(object, countsCollection(attempt));
     for (const name of ["wait", "close", "closeNotifier"]) kernel.replace(name, countsIn(attempt));
     assert.throws(() => dropped[0].wait(events, { timeout: 0 }), { code: "ERR_POLLER_TRAPPED" });
   }
 
-  /** A function of its own, which keeps alive nothing but what it counts in. */
+  // Functions of their own, which keep alive nothing but what they count in.
+
+  function countsCollection(attempt: Attempt): () => void {
+    return () => attempt.collected++;
+  }
+
   function countsIn(attempt: Attempt): Instead {
     return () => {
       attempt.calls++;

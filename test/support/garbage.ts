@@ -3,7 +3,8 @@ import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-const collect = collector();
+/** Collects garbage, and returns before anything that waits for the collection has run. */
+export const collect = collector();
 
 function collector(): () => void {
   const { Bun } = globalThis as { Bun?: { gc(now: boolean): void } };
@@ -11,6 +12,14 @@ function collector(): () => void {
   // The flag gives `gc` to contexts that are made after it, and does nothing to the others.
   setFlagsFromString("--expose-gc");
   return runInNewContext("gc") as () => void;
+}
+
+/** Never collected itself: see `src/finalization.ts`. */
+const registry = new FinalizationRegistry<() => void>((callback) => callback());
+
+/** Calls back some time after the object was collected. The function must not keep it. */
+export function whenCollected(object: object, callback: () => void): void {
+  registry.register(object, callback);
 }
 
 /** Collects garbage, and lets what waits for the collection run. */
