@@ -113,7 +113,7 @@ describe("without a poller of one's own", () => {
       await until(() => outcome.value !== undefined);
     });
 
-    it("is kept for any number who wait for one descriptor, in both directions", async () => {
+    it("is kept for any number who wait for one descriptor, in both directions (fault 38)", async () => {
       const [left, right] = kept(socketpair());
       while (write(left, room) !== -1);
       const readers = Array.from({ length: 10 }, () => outcomeOf(readable(left)));
@@ -348,6 +348,20 @@ describe("without a poller of one's own", () => {
           }),
         );
       }
+      await until(() => calls > 0);
+      await idle(5);
+      assert.equal(calls, 1);
+    });
+
+    it("is not called for an event of its descriptor when another callback for it has ended it", async () => {
+      const fd = kept(eventfd(1));
+      const watchings: Disposable[] = [];
+      let calls = 0;
+      const endAll = (): void => {
+        calls++;
+        for (const watching of watchings) watching[Symbol.dispose]();
+      };
+      for (let i = 0; i < 3; i++) watchings.push(watch(fd, READABLE, endAll));
       await until(() => calls > 0);
       await idle(5);
       assert.equal(calls, 1);
