@@ -79,7 +79,18 @@ async function bare(turns: Turns): Promise<number> {
   return elapsed;
 }
 
+/** Level-triggered, as uv_poll is. */
 async function attached(turns: Turns): Promise<number> {
+  const { fds } = turns;
+  using poller = new Poller();
+  poller.attach((events) => {
+    for (const { key } of events) turns.arrived(fds[key as number] as number);
+  });
+  for (const [key, fd] of fds.entries()) poller.add(fd, key, Interest.READABLE, { mode: "level" });
+  return await turns.run(EVENTS_PER_ROUND / fds.length);
+}
+
+async function rearmed(turns: Turns): Promise<number> {
   const { fds } = turns;
   using poller = new Poller();
   poller.attach((events) => {
@@ -112,6 +123,7 @@ export async function delivery(rounds: number): Promise<boolean> {
       [
         { name: `uv_poll addon, ${count} a wake`, run: () => bare(turns) },
         { name: `lio-poller, attach, ${count} a wake`, run: () => attached(turns) },
+        { name: `lio-poller, attach, one-shot, ${count} a wake`, run: () => rearmed(turns) },
         { name: `lio-poller, watch, ${count} a wake`, run: () => watched(turns) },
       ],
       EVENTS_PER_ROUND,
