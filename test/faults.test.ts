@@ -7,6 +7,7 @@ import {
   scriptedFaults,
   shrink,
   SimulatedEpoll,
+  SimulatedKqueue,
   type Fault,
   type FaultSource,
   type KernelCall,
@@ -120,6 +121,16 @@ describe("a faulty kernel", () => {
     const before = clock.now();
     assert.equal(poller.wait(events), 0);
     assert.equal(clock.now(), before);
+  });
+
+  it("brings events whole: that a knote has ended with its last one, too", () => {
+    const simulated = new SimulatedKqueue({ flavour: "freebsd" });
+    using poller = new Poller({ kernel: new FaultyKernel(simulated, () => undefined) });
+    const [reader, writer] = simulated.io.pipe();
+    const events = new Events(8);
+    poller.add(writer, 1, Interest.WRITABLE, { mode: "level" });
+    simulated.io.close(reader);
+    for (let round = 0; round < 3; round++) assert.equal(poller.wait(events, { timeout: 0 }), 1, `round ${round}`);
   });
 
   it("tells its source what it is about to do, and which errors the manual lists for it", () => {

@@ -182,6 +182,32 @@ describe("what the model found stays mended:", () => {
     poller.close();
   });
 
+  for (const refused of ["delete read", "delete write"]) {
+    it(`a delete of which the kernel refuses one half leaves the registration whole (${refused})`, () => {
+      const { simulated, lies, poller, events } = onLyingKqueue();
+      const [fd, peer] = simulated.io.socketpair();
+      simulated.io.write(peer, Uint8Array.of(1));
+      poller.add(fd, 1, R | Interest.WRITABLE);
+      lies.push({ [refused]: "EINVAL" });
+      assert.throws(() => poller.delete(fd), { code: "EINVAL" });
+      assert.equal(poller.wait(events, { timeout: 0 }), 1);
+      const [event] = events.toArray();
+      assert.deepEqual([event?.key, event?.readable, event?.writable], [1, true, true]);
+      poller.delete(fd);
+      poller.close();
+    });
+  }
+
+  it("a registration for nothing is silent, whatever the kernel said of its knote", () => {
+    const { fd, lies, poller, events } = onLyingKqueue();
+    lies.push({ "add read": "EPIPE" });
+    poller.add(fd, 1, Interest.NONE, { mode: "level" });
+    assert.equal(poller.wait(events, { timeout: 0 }), 0);
+    poller.modify(fd, 2, Interest.WRITABLE);
+    assert.equal(poller.wait(events, { timeout: 0 }), 1);
+    poller.close();
+  });
+
   it("a modify and a delete in one batch, of what the kernel said is gone, get verdicts of their own", () => {
     const { simulated, fd, poller, events } = onLyingKqueue();
     const [other] = simulated.io.socketpair();

@@ -375,7 +375,7 @@ export function stageModify(place: i32, applied: u32, hold: u32, generation: u32
 }
 
 /** As `stageAdd`, to end a registration. */
-export function stageDelete(place: i32, _applied: u32): u32 {
+export function stageDelete(place: i32, _applied: u32, _generation: u32): u32 {
   return stage(OPERATION_REMOVE, place, 0, 0);
 }
 
