@@ -273,7 +273,7 @@ function settleAdd(poller: Poller, operation: Operation): u32 {
   let error = operation.error;
   // What the kernel has there is a remainder that nobody else knows of: of a descriptor that was closed before it was
   // deleted, and then duplicated back to its number. https://idea.popcount.org/2017-03-20-epoll-is-fundamentally-broken-22/
-  if (error == EEXIST && (known == null || !(known.state & REGISTERED))) {
+  if (!kernel.COMPLETES && error == EEXIST && (known == null || !(known.state & REGISTERED))) {
     kernel.stageModify(fd, kernel.ABSENT, operation.hold, operation.generation);
     const verdict = sendOne(poller);
     // An add does not answer that nothing is registered.
