@@ -78,7 +78,8 @@ function mustWait(poller: Poller, change: usize): bool {
   const kind = operationAt(place - 1).kind;
   const tag = tagOf(change);
   if (kind == MODIFY) return tag == ADD;
-  return !(kind == ADD && tag == MODIFY && !isRegistered(poller, fd));
+  // What is refused for its mode must not be so before it is known whether there is something to modify.
+  return !(kind == ADD && tag == MODIFY && hasGivenMode(change) && !isRegistered(poller, fd));
 }
 
 function isRegistered(poller: Poller, fd: i32): bool {
@@ -149,8 +150,8 @@ function planAnother(poller: Poller, change: usize, index: u32): i32 {
     kernel.restageDelete(index);
     return index;
   }
+  if (!hasGivenMode(change)) return refuse(change, ENOTSUP);
   const given = givenMode(change);
-  if (given != KEEP_MODE && !kernel.hasMode(given)) return refuse(change, ENOTSUP);
   const isLate = operation.kind == MODIFY && poller.find(operation.fd)!.lateness >= LATE;
   operation.key = load<u64>(change, 16);
   operation.interest = load<u8>(change, 24);
@@ -158,6 +159,14 @@ function planAnother(poller: Poller, change: usize, index: u32): i32 {
   operation.hold = kernel.armed(operation.interest, operation.mode, isLate);
   kernel.restage(index, operation.hold);
   return index;
+}
+
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+function hasGivenMode(change: usize): bool {
+  if (kernel.HAS_ALL_MODES) return true;
+  const given = givenMode(change);
+  return given == KEEP_MODE || kernel.hasMode(given);
 }
 
 function givenMode(change: usize): u32 {

@@ -43,6 +43,9 @@ export function vacate(_places: usize, _place: i32): void {}
 @inline
 export function clearPlaces(_places: usize): void {}
 
+/** Whether this kernel has all modes. */
+export const HAS_ALL_MODES: bool = true;
+
 /** Whether this kernel has a mode. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline

@@ -237,7 +237,7 @@ export function planModify(entry: Registration, fd: i32, key: u64, interest: u32
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 export function planDelete(fd: i32, entry: Registration): u32 {
-  return planned(kernel.stageDelete(fd, entry.applied), DELETE, fd, 0, 0, 0, 0, 0);
+  return planned(kernel.stageDelete(fd, entry.applied, entry.generation), DELETE, fd, 0, 0, 0, 0, 0);
 }
 
 /** Sends the one operation that is planned, and settles it. Answers its verdict. */
@@ -273,7 +273,7 @@ function settleAdd(poller: Poller, operation: Operation): u32 {
   let error = operation.error;
   // What the kernel has there is a remainder that nobody else knows of: of a descriptor that was closed before it was
   // deleted, and then duplicated back to its number. https://idea.popcount.org/2017-03-20-epoll-is-fundamentally-broken-22/
-  if (error == EEXIST && (known == null || !(known.state & REGISTERED))) {
+  if (!kernel.COMPLETES && error == EEXIST && (known == null || !(known.state & REGISTERED))) {
     kernel.stageModify(fd, kernel.ABSENT, operation.hold, operation.generation);
     const verdict = sendOne(poller);
     // An add does not answer that nothing is registered.
@@ -286,7 +286,7 @@ function settleAdd(poller: Poller, operation: Operation): u32 {
 
   const entry = known == null ? poller.ensure(fd) : known;
   if (entry == null) {
-    kernel.stageDelete(fd, operation.hold);
+    kernel.stageDelete(fd, operation.hold, operation.generation);
     sendOne(poller);
     return ENOMEM;
   }
@@ -318,7 +318,7 @@ function replace(poller: Poller, entry: Registration, operation: Operation, erro
   entry.applied = kernel.isReported(error) ? kernel.REPORTED : kernel.held(entry.applied, operation.hold);
   entry.state = REGISTERED | (entry.state & QUEUED);
   entry.error = error;
-  if (kernel.isReported(error)) poller.enqueue(operation.fd, entry);
+  if (kernel.isReported(error) && operation.interest != 0) poller.enqueue(operation.fd, entry);
 }
 
 /** Ends a registration here. Events of it that are still to come have an old generation from now on. */

@@ -39,7 +39,7 @@ export function rebuild(poller: Poller): u32 {
 function takeOut(poller: Poller, page: u32, entries: usize, handle: u32): void {
   for (let place: u32 = 0; place < PAGE_ENTRIES; place++) {
     const entry = entryAt(entries, place);
-    if (isHeld(entry)) kernel.stageDelete(numberOf(page, place), entry.applied);
+    if (isHeld(entry)) kernel.stageDelete(numberOf(page, place), entry.applied, entry.generation);
   }
   const count = kernel.submit(handle);
   poller.changes += count;
@@ -52,7 +52,7 @@ function takeOut(poller: Poller, page: u32, entries: usize, handle: u32): void {
 /** Gives up a registration that cannot be moved, and tells its user why, unless its file is gone. */
 function leave(poller: Poller, fd: i32, error: u32): void {
   const entry = poller.find(fd)!;
-  entry.applied = kernel.ABSENT;
+  entry.applied = kernel.isReported(error) ? kernel.REPORTED : kernel.ABSENT;
   if (error == OK || entry.state & FIRED) return;
   entry.error = error;
   poller.enqueue(fd, entry);

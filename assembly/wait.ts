@@ -65,9 +65,11 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
     const isFull = kernel.isFull;
     report(poller, buffer);
     if (poller.timers.armed > 0 && !hasExpired) hasExpired = expire(poller, buffer, now());
-    if (buffer.count > 0 && !isBehind) return concluded(poller, buffer, OK);
-    // The notification may have taken the only room.
-    if (poller.woken && !isFull && !poller.unruly) return concluded(poller, buffer, OK);
+    if (!(kernel.COMPLETES && isBehind)) {
+      if (buffer.count > 0) return concluded(poller, buffer, OK);
+      // The notification may have taken the only room.
+      if (poller.woken && !isFull && !poller.unruly) return concluded(poller, buffer, OK);
+    }
     if (isTimed) remaining = until(deadline, now());
     // A full batch of what nobody wants may have kept what somebody wants from being seen.
     if (!hasTimeout || remaining != 0 || isFull || poller.unruly) continue;
@@ -211,7 +213,7 @@ function report(poller: Poller, buffer: EventBuffer): void {
   const wait = <u32>poller.waits;
   const end = kernel.readyList + <usize>kernel.ready * kernel.READY_STEP;
   let at = buffer.end;
-  isBehind = false;
+  if (kernel.COMPLETES) isBehind = false;
   for (let event = kernel.readyList; event != end; event += kernel.READY_STEP) {
     const fd = kernel.readyFd(event);
     const entry = poller.find(fd);
@@ -240,7 +242,10 @@ function report(poller: Poller, buffer: EventBuffer): void {
     const readiness = kernel.readinessOf(kernel.readyMask(event), interest);
     if (kernel.COMPLETES) {
       // What came of a request for something else is asked anew, but for an error, which may be told once only.
-      if (readiness == 0 || (applied == kernel.CANCELLED && kernel.readyError(event) == OK)) continue;
+      if (readiness == 0 || (applied == kernel.CANCELLED && kernel.readyError(event) == OK)) {
+        isBehind = true;
+        continue;
+      }
       entry.firedAt = wait;
     }
     const told = at;

@@ -6,22 +6,31 @@
  * that an operation makes is observed, not believed.
  */
 import assert from "node:assert/strict";
-import { epollSituations, type Situation } from "./cells/epoll.js";
+import { epollSituations } from "./cells/epoll.js";
+import { kqueueSituations } from "./cells/kqueue.js";
+import type { Situation } from "./cells/situation.js";
 import { Stage } from "./cells/stage.js";
 import { dialects, type Dialect } from "./model/dialect.js";
 
-const tables: Readonly<Record<string, readonly Situation[]>> = { epoll: epollSituations };
+const tables: Readonly<Record<string, readonly Situation[]>> = {
+  epoll: epollSituations,
+  ...Object.fromEntries(
+    Object.keys(dialects)
+      .filter((name) => name.startsWith("kqueue-"))
+      .map((name) => [name, kqueueSituations]),
+  ),
+};
 
 /** Plays a situation in which the kernel says so, or nothing wrong. */
 function play(dialect: Dialect, situation: Situation, error: string | undefined): Stage {
-  const { call, change, place = 0 } = situation;
+  const { call, change, place = 0, nth } = situation;
   const stage = new Stage(dialect);
   situation.prepare(stage);
-  stage.wait({ call, change, fd: stage.fds[place] }, error);
+  stage.wait({ call, change, fd: stage.fds[place], nth }, error);
   const answer = situation.act(stage);
   stage.over();
   if (error === undefined) return stage;
-  assert.equal(stage.faulty.injected, 1, "the operation makes the call");
+  assert.equal(stage.isOver, true, "the operation makes the call");
   assert.equal(answer, situation.right(error), "the answer");
   situation.after(stage, error);
   if (!situation.when.includes("no memory")) stage.assertSound();

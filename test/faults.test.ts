@@ -6,7 +6,9 @@ import {
   randomFaults,
   scriptedFaults,
   shrink,
+  SimulatedAfd,
   SimulatedEpoll,
+  SimulatedKqueue,
   type Fault,
   type FaultSource,
   type KernelCall,
@@ -120,6 +122,68 @@ describe("a faulty kernel", () => {
     const before = clock.now();
     assert.equal(poller.wait(events), 0);
     assert.equal(clock.now(), before);
+  });
+
+  it("does the same on AFD, whose refused cancel may be late and is made, and whose refused add uses its slot", () => {
+    const simulated = new SimulatedAfd();
+    const coming: Fault[] = [];
+    const seen: string[] = [];
+    const kernel = new FaultyKernel(simulated, ({ name, changes }) => {
+      seen.push(...changes.map(({ operation, fd }) => `${name} ${operation} ${fd}`));
+      return changes.length > 0 || name === "wait" ? coming.splice(0) : undefined;
+    });
+    using poller = new Poller({ kernel });
+    const events = new Events(8);
+    const keys = (): number[] => events.toArray().map(({ key }) => Number(key));
+    const [fd, peer] = simulated.io.tcpPair();
+
+    coming.push({ kind: "change", index: 0, error: "ENETDOWN" });
+    const verdicts = poller.apply([fd, peer].map((added) => ({ op: "add", fd: added, key: added, interest: R })));
+    assert.deepEqual(
+      verdicts.map((error) => error?.code),
+      ["ENETDOWN", undefined],
+    );
+    poller.add(fd, 1, R);
+    coming.push({ kind: "change", index: 0, error: "ENOENT" });
+    poller.modify(fd, 2, Interest.WRITABLE);
+    assert.equal(poller.wait(events, { timeout: 0 }), 1);
+    assert.deepEqual(keys(), [2]);
+
+    coming.push({ kind: "error", error: "EINVAL" });
+    assert.throws(() => poller.wait(events, { timeout: 0 }), { code: "EINVAL" });
+    const before = simulated.clock.now();
+    coming.push({ kind: "spurious", after: 1 });
+    assert.equal(poller.wait(events, { timeout: 5 }), 0);
+    assert.equal(simulated.clock.now() - before, 5_000_000n);
+    poller.notify();
+    poller.wait(events);
+    coming.push({ kind: "notify" });
+    assert.equal(poller.wait(events), 0);
+    poller.delete(fd);
+    assert.deepEqual(
+      seen.filter((call) => call.startsWith("control")),
+      [
+        `control add ${fd}`,
+        `control add ${peer}`,
+        `control add ${fd}`,
+        `control cancel ${fd}`,
+        ...seen.filter((call) => call === `control arm ${fd}`),
+        `control remove ${fd}`,
+      ],
+    );
+    assert.throws(() => poller.fd, { code: "ENOTSUP" });
+    const remove = kernel.documentedErrors.find(({ operation }) => operation === "remove");
+    assert.deepEqual(remove?.errors, ["EBADF", "EINVAL"]);
+  });
+
+  it("brings events whole: that a knote has ended with its last one, too", () => {
+    const simulated = new SimulatedKqueue({ flavour: "freebsd" });
+    using poller = new Poller({ kernel: new FaultyKernel(simulated, () => undefined) });
+    const [reader, writer] = simulated.io.pipe();
+    const events = new Events(8);
+    poller.add(writer, 1, Interest.WRITABLE, { mode: "level" });
+    simulated.io.close(reader);
+    for (let round = 0; round < 3; round++) assert.equal(poller.wait(events, { timeout: 0 }), 1, `round ${round}`);
   });
 
   it("tells its source what it is about to do, and which errors the manual lists for it", () => {

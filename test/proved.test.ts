@@ -1,7 +1,7 @@
 /** Faults of ours that the model found: each by the shortest program that showed it. */
 import assert from "node:assert/strict";
 import { Events, Interest, Poller, type ReadyEvent } from "lio-poller";
-import { FaultyKernel, SimulatedEpoll, SimulatedKqueue, type Fault } from "lio-poller/sim";
+import { FaultyKernel, SimulatedAfd, SimulatedEpoll, SimulatedKqueue, type Fault } from "lio-poller/sim";
 
 const R = Interest.READABLE;
 
@@ -182,6 +182,32 @@ describe("what the model found stays mended:", () => {
     poller.close();
   });
 
+  for (const refused of ["delete read", "delete write"]) {
+    it(`a delete of which the kernel refuses one half leaves the registration whole (${refused})`, () => {
+      const { simulated, lies, poller, events } = onLyingKqueue();
+      const [fd, peer] = simulated.io.socketpair();
+      simulated.io.write(peer, Uint8Array.of(1));
+      poller.add(fd, 1, R | Interest.WRITABLE);
+      lies.push({ [refused]: "EINVAL" });
+      assert.throws(() => poller.delete(fd), { code: "EINVAL" });
+      assert.equal(poller.wait(events, { timeout: 0 }), 1);
+      const [event] = events.toArray();
+      assert.deepEqual([event?.key, event?.readable, event?.writable], [1, true, true]);
+      poller.delete(fd);
+      poller.close();
+    });
+  }
+
+  it("a registration for nothing is silent, whatever the kernel said of its knote", () => {
+    const { fd, lies, poller, events } = onLyingKqueue();
+    lies.push({ "add read": "EPIPE" });
+    poller.add(fd, 1, Interest.NONE, { mode: "level" });
+    assert.equal(poller.wait(events, { timeout: 0 }), 0);
+    poller.modify(fd, 2, Interest.WRITABLE);
+    assert.equal(poller.wait(events, { timeout: 0 }), 1);
+    poller.close();
+  });
+
   it("a modify and a delete in one batch, of what the kernel said is gone, get verdicts of their own", () => {
     const { simulated, fd, poller, events } = onLyingKqueue();
     const [other] = simulated.io.socketpair();
@@ -204,6 +230,116 @@ describe("what the model found stays mended:", () => {
       verdicts.map((error) => error?.code),
       ["EBADF", undefined, "ENOENT"],
     );
+    poller.close();
+  });
+
+  /** A poller on the simulated AFD, the next changes of which are refused: for each kind, the errors. */
+  function onLyingAfd() {
+    const simulated = new SimulatedAfd();
+    const lies: [operation: string, error: string][] = [];
+    const kernel = new FaultyKernel(simulated, ({ changes }) => {
+      const index = changes.findIndex(({ operation }) => operation === lies[0]?.[0]);
+      return index === -1 ? undefined : [{ kind: "change", index, error: lies.shift()?.[1] as string }];
+    });
+    const [fd, peer] = simulated.io.socketpair();
+    const poller = new Poller({ kernel });
+    const events = new Events(4);
+    const poll = (): unknown[] => {
+      poller.wait(events, { timeout: 0 });
+      return events.toArray().map(({ key, errorCode }) => errorCode ?? key);
+    };
+    return { simulated, fd, peer, lies, poller, events, poll };
+  }
+
+  it("a wait that is notified tells also what had to be asked for anew, as AFD completes requests", () => {
+    const { fd, poller, poll } = onLyingAfd();
+    poller.add(fd, 1, R);
+    poller.notify();
+    poller.modify(fd, 2, R | Interest.WRITABLE);
+    assert.deepEqual(poll(), [2]);
+    poller.close();
+  });
+
+  it("so does one that tells of others", () => {
+    const { simulated, fd, peer, poller, poll } = onLyingAfd();
+    poller.add(fd, 1, R | Interest.WRITABLE);
+    simulated.io.write(peer, Uint8Array.of(1));
+    poller.modify(fd, 2, R);
+    poller.add(peer, 3, Interest.WRITABLE);
+    assert.deepEqual(poll().toSorted(), [2, 3]);
+    poller.close();
+  });
+
+  it("a modify to a mode that there is not, of what was not added in the same batch, finds nothing to modify", () => {
+    const { simulated, poller } = onLyingAfd();
+    const fd = simulated.io.regular();
+    const verdicts = poller.apply([
+      { op: "add", fd, key: 1, interest: R },
+      { op: "modify", fd, key: 2, interest: R, mode: "edge" },
+    ]);
+    assert.deepEqual(
+      verdicts.map((error) => error?.code),
+      ["ENOTSOCK", "ENOENT"],
+    );
+    poller.close();
+  });
+
+  it("a socket is added once, also while the end of another one of its number has not been told", () => {
+    const { simulated, fd, poller, poll } = onLyingAfd();
+    const [other, peer] = simulated.io.socketpair();
+    poller.add(fd, 1, R);
+    simulated.io.dup(other, fd);
+    poller.add(fd, 2, R);
+    assert.throws(() => poller.add(fd, 3, R), { code: "EEXIST" });
+    simulated.io.write(peer, Uint8Array.of(1));
+    assert.deepEqual(poll(), [2]);
+    poller.close();
+  });
+
+  for (const error of ["EBADF", "EINVAL"]) {
+    it(`a request that could not be cancelled is cancelled later (${error})`, () => {
+      const { simulated, fd, peer, lies, poller, poll } = onLyingAfd();
+      simulated.io.write(peer, Uint8Array.of(1));
+      poller.add(fd, 1, R);
+      assert.deepEqual([poll(), poll(), poll()], [[1], [], []]);
+      poller.modify(fd, 2, R);
+      lies.push(["cancel", error]);
+      assert.deepEqual(poll(), [error]);
+      poller.modify(fd, 3, R);
+      assert.deepEqual(poll(), [3]);
+      poller.delete(fd);
+      poller.add(fd, 4, R);
+      assert.deepEqual(poll(), [4]);
+      poller.close();
+    });
+  }
+
+  it("sockets that were refused do not keep those behind them in the batch from being added", () => {
+    const { simulated, poller, events } = onLyingAfd();
+    const fds = Array.from({ length: 80 }, (_, index) =>
+      index < 32 || index >= 64 ? (simulated.io.socketpair()[0] as number) : simulated.io.regular(),
+    );
+    const verdicts = poller.apply(fds.map((fd, key) => ({ op: "add", fd, key, interest: Interest.WRITABLE })));
+    const expected = fds.map((_, index) => (index < 32 || index >= 64 ? undefined : "ENOTSOCK"));
+    assert.deepEqual(
+      verdicts.map((error) => error?.code),
+      expected,
+    );
+    assert.equal(poller.wait(events), 4);
+    poller.close();
+  });
+
+  it("a socket that AFD says is there already is not watched in place of another one", () => {
+    const { simulated, fd, peer, lies, poller, poll } = onLyingAfd();
+    const [other] = simulated.io.socketpair();
+    poller.add(fd, 1, R);
+    lies.push(["remove", "EBADF"]);
+    poller.delete(fd);
+    simulated.io.write(peer, Uint8Array.of(1));
+    assert.deepEqual(poll(), []);
+    lies.push(["add", "EEXIST"]);
+    assert.throws(() => poller.add(other, 2, R), { code: "EEXIST" });
+    assert.deepEqual(poll(), []);
     poller.close();
   });
 });

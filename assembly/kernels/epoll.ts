@@ -280,7 +280,7 @@ export function stageModify(fd: i32, _applied: u32, hold: u32, generation: u32):
 }
 
 /** As `stageAdd`, to end a registration. */
-export function stageDelete(fd: i32, _applied: u32): u32 {
+export function stageDelete(fd: i32, _applied: u32, _generation: u32): u32 {
   return stage(OPERATION_DELETE, fd, 0, 0);
 }
 

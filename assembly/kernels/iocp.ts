@@ -91,6 +91,9 @@ export function clearPlaces(places: usize): void {
   changetype<Places>(places).clear();
 }
 
+/** Whether this kernel has all modes. */
+export const HAS_ALL_MODES: bool = false;
+
 /** Whether this kernel has a mode: AFD tells states, and no edges. */
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
@@ -375,7 +378,7 @@ export function stageModify(place: i32, applied: u32, hold: u32, generation: u32
 }
 
 /** As `stageAdd`, to end a registration. */
-export function stageDelete(place: i32, _applied: u32): u32 {
+export function stageDelete(place: i32, _applied: u32, _generation: u32): u32 {
   return stage(OPERATION_REMOVE, place, 0, 0);
 }
 
@@ -435,7 +438,9 @@ export function verdict(index: u32): u32 {
 let anyFailed: bool = false;
 
 /** What the kernel holds after it has refused a change of the batch for this reason. */
-export function heldAfterRefusal(_index: u32, error: u32): u32 {
+export function heldAfterRefusal(index: u32, error: u32): u32 {
+  // What was not cancelled is under way, and is cancelled when it is known what is wanted instead.
+  if (load<u8>(changeAt(index)) == OPERATION_CANCEL) return LOCAL_CLOSE;
   return isGone(error) ? ABSENT : IDLE;
 }
 

@@ -366,8 +366,8 @@ export function stageModify(fd: i32, applied: u32, hold: u32, generation: u32): 
 }
 
 /** As `stageAdd`, to end a registration. */
-export function stageDelete(fd: i32, applied: u32): u32 {
-  return stage(END, fd, applied, 0, 0);
+export function stageDelete(fd: i32, applied: u32, generation: u32): u32 {
+  return stage(END, fd, applied, 0, generation);
 }
 
 /** Puts another value to hold into a change of the batch. */
@@ -537,7 +537,7 @@ function settleOne(change: Change, error: u32): void {
     return;
   }
   change.verdict = task == PROBE && error == OK ? EEXIST : error;
-  if (error == OK || task == PROBE || task == END) return;
+  if (error == OK || task == PROBE || (task == END && isGone(error))) return;
   change.task = isReported(error) ? WITNESS : isGone(error) ? INQUIRE : RESTORE;
 }
 

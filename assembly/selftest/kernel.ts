@@ -146,7 +146,7 @@ export function stageAdd(fd: i32, _applied: u32, hold: u32, generation: u32): u3
 export function stageModify(fd: i32, _applied: u32, hold: u32, generation: u32): u32 {
   return stage(1, fd, hold, generation);
 }
-export function stageDelete(fd: i32, _applied: u32): u32 {
+export function stageDelete(fd: i32, _applied: u32, _generation: u32): u32 {
   return stage(2, fd, 0, 0);
 }
 export function restage(index: u32, hold: u32): void {

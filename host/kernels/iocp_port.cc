@@ -240,12 +240,13 @@ int Port::Add(uint32_t index, uint32_t generation, SOCKET socket, uint32_t group
     MakeRoom(slots_.size() + doorbells_.size());
   }
   Slot& slot = *slots_[index];
-  if (int error = Refusal(socket)) return error;
-  const SOCKET base = BaseSocket(socket);
-  if (base == INVALID_SOCKET) return ErrorNumberOf(static_cast<uint32_t>(WSAGetLastError()));
+  // Before anything is refused, so that those behind it find no gap.
   int error = 0;
   HANDLE afd = Group(group, &error);
   if (afd == nullptr) return error;
+  if (int refusal = Refusal(socket)) return refusal;
+  const SOCKET base = BaseSocket(socket);
+  if (base == INVALID_SOCKET) return ErrorNumberOf(static_cast<uint32_t>(WSAGetLastError()));
   // What it asked of another socket, and could not be told any more.
   CancelRequest(slot);
   const SOCKET socket_before = std::exchange(slot.socket, base);
@@ -381,7 +382,8 @@ uint32_t Port::Peek(uint32_t index) {
   uint32_t events = IsAnother(slot.names, NamesOf(slot.given)) ? kLocalClose : 0;
   for (size_t i = 0; i < count_; i++) {
     const Item& item = items_[(first_ + i) % items_.size()];
-    if (item.slot == &slot) events |= item.completion.events;
+    // One of an earlier request is about another socket, perhaps.
+    if (item.slot == &slot && item.completion.generation == slot.generation) events |= item.completion.events;
   }
   return events;
 }

@@ -65,6 +65,8 @@ class Slot implements Watcher {
   socket: bigint | undefined;
   /** What that was when it was added. */
   added: AfdFile | undefined;
+  /** What completions of its requests bear. */
+  generation = 0;
   group = 0;
   /** The completion of the last request is queued: its memory is not free for another one. */
   isQueued = false;
@@ -166,16 +168,17 @@ export class Port {
   #add(events: number, socket: bigint, group: number, token: Token): Refusal | undefined {
     if (token.slot > this.#slots.length || group > this.#groups) return "invalid-argument";
     const slot = (this.#slots[token.slot] ??= new Slot(this));
+    this.#groups = Math.max(this.#groups, group + 1);
     const description = this.#descriptors.find(Number(socket));
     if (description === undefined) return "bad-descriptor";
     if (!description.pollable) return "not-a-socket";
     const others = this.#slots.filter((other) => other !== slot && other.socket !== undefined && other.group === group);
     if (others.length >= GROUP_SIZE) throw new Error(`more than ${GROUP_SIZE} sockets in one group`);
-    this.#groups = Math.max(this.#groups, group + 1);
     if (slot.isPending) slot.cancel();
     if (events !== 0 && slot.isQueued) return "already-exists";
     slot.socket = socket;
     slot.added = description;
+    slot.generation = token.generation;
     slot.group = group;
     return events === 0 ? undefined : this.#arm(slot, events, token);
   }
@@ -204,9 +207,12 @@ export class Port {
 
   /** The events of a completion that has not been taken; else 0, unless the socket is another by now. */
   peek(index: number): number {
-    const queued = this.#queue.find(({ completion }) => completion.token.slot === index);
-    const events = queued?.completion.events ?? 0;
     const slot = this.#slots[index];
+    // One of an earlier request is about another socket, perhaps.
+    const queued = this.#queue.find(
+      ({ completion: { token } }) => token.slot === index && token.generation === slot?.generation,
+    );
+    const events = queued?.completion.events ?? 0;
     if (slot?.socket === undefined) return events;
     return this.#descriptors.find(Number(slot.socket)) === slot.added ? events : events | LOCAL_CLOSE;
   }

@@ -28,7 +28,8 @@ export interface Waiting<Change, Event> {
 
 interface Handles {
   create(): number;
-  descriptor(handle: number): number;
+  /** Not of a kernel whose objects have none. */
+  descriptor?(handle: number): number;
   close(handle: number): void;
   createNotifier(): number;
   attachNotifier(notifier: number, handle: number, ...rest: never[]): void;
@@ -40,8 +41,12 @@ interface Handles {
 const NO_CHANGES: readonly KernelChange[] = [];
 const NO_FAILURES: readonly Failure[] = [];
 
-/** The calls on handles and notifiers. */
-export function faultyHandles(functions: Functions, ask: Ask) {
+/**
+ * The calls on handles and notifiers.
+ *
+ * @param closing told each kernel object that is closed
+ */
+export function faultyHandles(functions: Functions, ask: Ask, closing: (handle: number) => void = () => {}) {
   const kernel = functions as unknown as Handles;
   /** Which notifier each kernel object reports, so that a fault can notify whoever waits on it. */
   const notifiers = new Map<number, number>();
@@ -54,6 +59,10 @@ export function faultyHandles(functions: Functions, ask: Ask) {
     };
   };
   const handleOrError = { ok: u32, error: errorCode };
+  const faultyDescriptor = imported(
+    { parameters: [u32], result: { ok: s32, error: errorCode } },
+    fallible("descriptor", (handle: number) => kernel.descriptor?.(handle)),
+  );
 
   return {
     waitError,
@@ -70,12 +79,10 @@ export function faultyHandles(functions: Functions, ask: Ask) {
         { parameters: [], result: handleOrError },
         fallible("create", () => kernel.create()),
       ),
-      descriptor: imported(
-        { parameters: [u32], result: { ok: s32, error: errorCode } },
-        fallible("descriptor", (handle: number) => kernel.descriptor(handle)),
-      ),
+      ...(kernel.descriptor === undefined ? {} : { descriptor: faultyDescriptor }),
       close: imported({ parameters: [u32] }, (handle: number) => {
         notifiers.delete(handle);
+        closing(handle);
         kernel.close(handle);
       }),
       createNotifier: imported(
@@ -99,36 +106,45 @@ export function faultyHandles(functions: Functions, ask: Ask) {
 /**
  * The calls that carry changes.
  *
- * @param named says for each change which word the manual's errors know it by
+ * @param named says for each change which word the manual's errors know it by, and which descriptor it is about
+ * @param insteadOf what is made in place of a change that is refused, whatever comes of it; nothing unless told
  */
 export function faultyWait<Change, Event>(
   kernel: Waiting<Change, Event>,
   ask: Ask,
-  named: (changes: readonly Change[]) => readonly KernelChange[],
+  named: (changes: readonly Change[], handle: number) => readonly KernelChange[],
   notifyOf: (handle: number) => (() => void) | undefined,
+  insteadOf: (change: Change, error: string) => Change | undefined = () => undefined,
 ): Waiting<Change, Event> {
   /** Makes the changes that are not refused, in order, and answers all that failed, in order. */
   const make = (handle: number, changes: readonly Change[], refusals: Plan["refusals"]): readonly Failure[] => {
     if (refusals === undefined) return changes.length === 0 ? NO_FAILURES : kernel.control(handle, changes);
-    const places = [...changes.keys()].filter((index) => !refusals.has(index));
-    const made = kernel.control(
-      handle,
-      places.map((index) => changes[index] as Change),
-    );
-    const failed = made.map(({ index, error }) => ({ index: places[index] as number, error }));
+    const places: number[] = [];
+    const others: Change[] = [];
+    changes.forEach((change, index) => {
+      const error = refusals.get(index);
+      const other = error === undefined ? change : insteadOf(change, error);
+      if (other === undefined) return;
+      places.push(index);
+      others.push(other);
+    });
+    const made = kernel.control(handle, others);
+    const failed = made
+      .map(({ index, error }) => ({ index: places[index] as number, error }))
+      .filter(({ index }) => !refusals.has(index));
     for (const [index, error] of refusals) {
       if (index < changes.length) failed.push({ index, error: liftedErrorCode(error) });
     }
     return failed.toSorted((one, other) => one.index - other.index);
   };
-  const describe = (changes: readonly Change[]): readonly KernelChange[] =>
-    changes.length === 0 ? NO_CHANGES : named(changes);
+  const describe = (changes: readonly Change[], handle: number): readonly KernelChange[] =>
+    changes.length === 0 ? NO_CHANGES : named(changes, handle);
 
   return {
-    control: (handle, changes) => make(handle, changes, ask("control", describe(changes), undefined)?.refusals),
+    control: (handle, changes) => make(handle, changes, ask("control", describe(changes, handle), undefined)?.refusals),
 
     wait(handle, changes, capacity, timeout) {
-      const plan = ask("wait", describe(changes), notifyOf(handle));
+      const plan = ask("wait", describe(changes, handle), notifyOf(handle));
       if (plan === undefined) return kernel.wait(handle, changes, capacity, timeout);
 
       const failed = make(handle, changes, plan.refusals);

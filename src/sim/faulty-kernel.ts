@@ -9,6 +9,7 @@ import type { ImportedFunction, Kernel, KernelName, OpenKernel } from "../kernel
 import { imported, u64 } from "./abi.js";
 import type { VirtualClock } from "./clock.js";
 import { faultyEpoll } from "./faulty-epoll.js";
+import { faultyIocp } from "./faulty-iocp.js";
 import { faultyKqueue } from "./faulty-kqueue.js";
 import { checkFault, type DocumentedErrors, type FaultSource, type KernelCall, type KernelChange } from "./faults.js";
 import { Shuffle } from "./shuffle.js";
@@ -42,7 +43,11 @@ export interface FaultyInterface {
 }
 
 /** The kernels that can be wrapped. */
-const INTERFACES: Readonly<Partial<Record<string, FaultyInterface>>> = { epoll: faultyEpoll, kqueue: faultyKqueue };
+const INTERFACES: Readonly<Partial<Record<string, FaultyInterface>>> = {
+  epoll: faultyEpoll,
+  iocp: faultyIocp,
+  kqueue: faultyKqueue,
+};
 
 const NO_ERRORS: readonly string[] = [];
 const NO_CHANGES: readonly KernelChange[] = [];

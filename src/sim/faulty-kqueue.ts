@@ -11,7 +11,15 @@ import type { LiftedChange } from "./kqueue-imports.js";
 const filter = enumeration("read", "write", "except", "user");
 const actions = flags("add", "delete", "enable", "disable", "clear", "dispatch");
 const change = record({ fd: s32, generation: u32, filter, actions });
-const event = record({ fd: s32, generation: u32, filter, end: boolean, error: option(errorCode), amount: u64 });
+const event = record({
+  fd: s32,
+  generation: u32,
+  filter,
+  end: boolean,
+  last: boolean,
+  error: option(errorCode),
+  amount: u64,
+});
 
 /** Changes with the word by which the manual's errors know them. */
 function named(changes: readonly LiftedChange[]): readonly (LiftedChange & Changed)[] {

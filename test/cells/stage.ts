@@ -1,7 +1,7 @@
 /** Where one cell is played: a poller on a faulty kernel, a bystander that must never notice, and a fault that waits. */
 import assert from "node:assert/strict";
 import { Events, Interest, Poller, PollerError, type Mode } from "lio-poller";
-import { FaultyKernel, type FaultSource } from "lio-poller/sim";
+import { FaultyKernel, type Fault, type FaultSource, type KernelCall, type KernelChange } from "lio-poller/sim";
 import type { Dialect, SimulatedKernel } from "../model/dialect.js";
 import { instanceFor } from "../support/internals.js";
 
@@ -19,6 +19,8 @@ export interface Aim {
   readonly call: string;
   readonly change?: string | undefined;
   readonly fd?: number | undefined;
+  /** Which of the changes of this kind of this descriptor in the call: the first, unless told. */
+  readonly nth?: number | undefined;
 }
 
 export class Stage {
@@ -33,8 +35,11 @@ export class Stage {
   /** Calls that were made since the fault began to wait: the call's name, and what kind of change it carried. */
   readonly calls = new Set<string>();
 
+  /** Whoever writes to these makes them ready. */
+  readonly #peers = new Map<number, number>();
   readonly #bystander: number;
   readonly #baseline: number;
+  #causes: { readonly aim: Aim; readonly error: string }[] = [];
   #aim: Aim | undefined;
   #error: string | undefined;
   #observed = false;
@@ -65,9 +70,23 @@ export class Stage {
     return instanceFor(this.faulty).bytesInUse();
   }
 
+  /** A new descriptor that is not ready to be read. */
+  idle(): number {
+    const [fd, peer] = this.io.socketpair();
+    this.#peers.set(fd, peer);
+    return fd;
+  }
+
   /** A new descriptor that is ready to be read. */
   ready(): number {
-    return this.io.eventfd(1);
+    const fd = this.idle();
+    this.feed(fd);
+    return fd;
+  }
+
+  /** Makes a descriptor ready to be read, or more so. */
+  feed(fd: number): void {
+    this.io.write(this.#peers.get(fd) ?? assert.fail("no peer"), Uint8Array.of(1));
   }
 
   /** Registers the cell's descriptor, and others. */
@@ -106,6 +125,11 @@ export class Stage {
     }
   }
 
+  /** What has to go wrong once before the call of a cell is made at all. */
+  cause(aim: Aim, error: string): void {
+    this.#causes.push({ aim, error });
+  }
+
   /** From now on, calls are observed, and the first that is aimed at fails so. */
   wait(aim: Aim, error: string | undefined): void {
     this.#observed = true;
@@ -113,18 +137,22 @@ export class Stage {
     this.#error = error;
   }
 
+  /** Whether all that was to fail has failed. */
+  get isOver(): boolean {
+    return this.#causes.length === 0 && this.#aim === undefined;
+  }
+
   /** From now on, nothing goes wrong. */
   over(): void {
     this.#observed = false;
-    this.#aim = undefined;
   }
 
   /** The next operations work, and when all is closed nothing is left. */
   assertSound(): void {
-    const { poller, io } = this;
+    const { poller } = this;
     const newcomer = this.ready();
     poller.add(newcomer, NEWCOMER, Interest.READABLE);
-    io.write(this.#bystander, new Uint8Array(8).fill(1, 0, 1));
+    this.feed(this.#bystander);
     assert.deepEqual(
       this.poll().filter(([key]) => key === NEWCOMER),
       [[NEWCOMER, undefined]],
@@ -134,7 +162,7 @@ export class Stage {
     poller.delete(newcomer);
     poller.notify();
     poller.close();
-    assert.deepEqual([this.kernel.instances, this.kernel.notifiers], [0, 0]);
+    assert.deepEqual([this.kernel.instances, this.kernel.notifiers ?? 0], [0, 0]);
     assert.equal(this.bytes, this.#baseline, "bytes in use");
   }
 
@@ -143,16 +171,29 @@ export class Stage {
     if (call.errors.length > 0) this.calls.add(call.name);
     for (const { operation } of call.changes) this.calls.add(`${call.name} ${operation}`);
 
-    const aim = this.#aim;
-    const error = this.#error;
-    if (aim === undefined || error === undefined || aim.call !== call.name) return undefined;
-    if (aim.change === undefined) {
-      this.#aim = undefined;
-      return [{ kind: "error", error }];
+    const [cause] = this.#causes;
+    const fault = cause === undefined ? undefined : this.#hit(call, cause.aim, cause.error);
+    if (fault !== undefined) {
+      this.#causes.shift();
+      return [fault];
     }
-    const index = call.changes.findIndex(({ operation, fd }) => operation === aim.change && fd === (aim.fd ?? this.fd));
-    if (index === -1) return undefined;
+
+    const aim = this.#aim;
+    const found = aim === undefined ? undefined : this.#hit(call, aim, this.#error as string);
+    if (found === undefined) return undefined;
     this.#aim = undefined;
-    return [{ kind: "change", index, error }];
+    return [found];
   };
+
+  /** The fault, if the call is the one that is aimed at. */
+  #hit(call: KernelCall, aim: Aim, error: string): Fault | undefined {
+    if (aim.call !== call.name) return undefined;
+    if (aim.change === undefined) return { kind: "error", error };
+    const places = [...call.changes.keys()].filter((place) => {
+      const { operation, fd } = call.changes[place] as KernelChange;
+      return operation === aim.change && fd === (aim.fd ?? this.fd);
+    });
+    const index = places[aim.nth ?? 0];
+    return index === undefined ? undefined : { kind: "change", index, error };
+  }
 }

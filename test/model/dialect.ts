@@ -1,6 +1,7 @@
 /** What differs from kernel to kernel, as far as the contract lets it: see the table in the README of `test/contract`. */
 import { Interest, type Kernel } from "lio-poller";
 import {
+  SimulatedAfd,
   SimulatedEpoll,
   SimulatedKqueue,
   type EventOrder,
@@ -35,10 +36,20 @@ export interface Dialect {
   /** What programs open, and what they ask for: where a kernel has more to say, `test/contract` asks it. */
   readonly kinds: readonly FileKind[];
   readonly interests: number;
+  /** The modes that programs use, by their numbers, as often as they are here: 0 to 3, of which 2 and 3 are edges. */
+  readonly modes: readonly number[];
+  readonly hasEdges: boolean;
+  /** What an add of a file answers that is not polled. */
+  readonly unpollable: string;
   /** A registration ends with the number, even if the file lives on by a duplicate. */
   readonly endsWithNumber: boolean;
   /** An edge tells what has arisen; else all that is true. */
   readonly edgesByDirection: boolean;
+  /**
+   * The kernel watches by requests, each of which ends when there is something to tell: what is told was true at some
+   * moment since the request was made.
+   */
+  readonly completes: boolean;
   /** A change is several of the kernel's, so that a kernel that refuses one of them leaves it open what it holds. */
   readonly changesInSteps: boolean;
   create(): SimulatedKernel;
@@ -68,8 +79,12 @@ const epoll: Dialect = {
     "tcpPair",
   ],
   interests: 7,
+  modes: [0, 1, 2, 3],
+  hasEdges: true,
+  unpollable: "EPERM",
   endsWithNumber: false,
   edgesByDirection: false,
+  completes: false,
   changesInSteps: false,
   create: () => new SimulatedEpoll(),
 
@@ -99,8 +114,12 @@ function kqueue(flavour: KqueueFlavour, hasEventFds: boolean): Dialect {
     name: `kqueue-${flavour}`,
     kinds: [...(hasEventFds ? (["eventfd"] as const) : []), "socketpair", "socketpair", "tcpPair"],
     interests: Interest.READABLE | Interest.WRITABLE,
+    modes: [0, 1, 2, 3],
+    hasEdges: true,
+    unpollable: "EPERM",
     endsWithNumber: true,
     edgesByDirection: true,
+    completes: false,
     changesInSteps: true,
     create: () => new SimulatedKqueue({ flavour }),
 
@@ -120,6 +139,33 @@ function kqueue(flavour: KqueueFlavour, hasEventFds: boolean): Dialect {
   };
 }
 
+/** AFD of Windows polls sockets alone, knows no edges, and says in the words of `ABORT` that a connection was reset. */
+const afd: Dialect = {
+  name: "afd",
+  kinds: ["regular", "socketpair", "socketpair", "socketpair", "tcpPair", "tcpPair"],
+  interests: 7,
+  modes: [0, 1, 0, 3, 0, 1, 2, 1],
+  hasEdges: false,
+  unpollable: "ENOTSOCK",
+  endsWithNumber: false,
+  edgesByDirection: false,
+  completes: true,
+  changesInSteps: false,
+  create: () => new SimulatedAfd(),
+
+  readiness(bits, interest) {
+    if (interest === Interest.NONE) return 0;
+    if (bits & ERR) return (interest & (READABLE | WRITABLE)) | READ_CLOSED | HANG_UP | ERROR;
+    let readiness = 0;
+    const isDisconnected = (bits & (RDHUP | HUP)) !== 0;
+    if (interest & Interest.READABLE && (isDisconnected || bits & IN)) readiness |= READABLE;
+    if (interest & Interest.READABLE && isDisconnected) readiness |= READ_CLOSED;
+    if (interest & Interest.WRITABLE && bits & OUT) readiness |= WRITABLE;
+    if (interest & Interest.PRIORITY && bits & PRI) readiness |= PRIORITY;
+    return readiness;
+  },
+};
+
 /** The kernels that are proved. */
 export const proved: readonly Dialect[] = [
   epoll,
@@ -128,6 +174,7 @@ export const proved: readonly Dialect[] = [
   kqueue("openbsd", false),
   kqueue("dragonfly", false),
   kqueue("macos", false),
+  afd,
 ];
 
 /** The same by name. */

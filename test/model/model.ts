@@ -39,6 +39,8 @@ export interface Registration {
   /** Edge modes: the readiness that was last seen, and that which arose since it was last told. */
   seen: number;
   owed: number;
+  /** Where the kernel completes requests: what has been true of the file since it was last looked at, by poll(2). */
+  readonly was: Set<number>;
   /** `File.stirs` when it was last told: an edge can come only of a stir. */
   told: number;
   /** The kernel refused to arm it, and its user was not told yet. */
@@ -108,6 +110,9 @@ export class Model {
   /** Numbers of which nobody knows what the kernel has. */
   readonly #doubts = new Set<number>();
 
+  /** Where the kernel completes requests: how many may have outlived their registrations. */
+  #outlived = 0;
+
   /** @param bits what is true of a file now */
   constructor(
     readonly dialect: Dialect,
@@ -117,9 +122,11 @@ export class Model {
   // ---- Changes: which answers are right, and what follows from one -------------------------------------------------
 
   /** The kernel decides, by what the number names now. Only what still names the registered file is there already. */
-  add(fd: number, file: File | undefined): readonly Answer[] {
-    if (fd < 0 || file === undefined) return ["EBADF"];
-    if (!file.pollable) return ["EPERM"];
+  add(fd: number, file: File | undefined, mode: number): readonly Answer[] {
+    if (fd < 0) return ["EBADF"];
+    if (!this.#hasMode(mode)) return ["ENOTSUP"];
+    if (file === undefined) return ["EBADF"];
+    if (!file.pollable) return [this.dialect.unpollable];
     const known = this.registrations.get(fd);
     if (known === undefined) return ["ok"];
     const isDoubtful = this.#isRemainder(fd, file) || (this.dialect.changesInSteps && !known.certain && this.disturbed);
@@ -141,11 +148,13 @@ export class Model {
       vague: false,
       seen: 0,
       owed: 0,
+      was: new Set<number>(),
       told: 0,
       refused: false,
       passedOver: 0,
     };
     const registration = { fd, file, key, interest, mode, ...armed };
+    if (this.registrations.has(fd)) this.#outlived++;
     this.registrations.set(fd, registration);
     this.#arm(registration);
     if (this.#doubts.has(fd)) Object.assign(registration, { certain: false, vague: true });
@@ -156,7 +165,9 @@ export class Model {
     if (fd < 0) return ["EBADF"];
     const known = this.registrations.get(fd);
     if (known === undefined) return ["ENOENT"];
+    if (!this.#hasMode(mode ?? known.mode)) return ["ENOTSUP"];
     if (known.certain) return ["ok"];
+    if (this.dialect.completes) return ["ok", "EBADF", "ENOENT"];
     if (this.dialect.endsWithNumber) return this.#modifyEnded(known, interest, mode);
     const gone = file === undefined ? ["EBADF"] : file.pollable ? ["ENOENT", "EBADF"] : ["EPERM"];
     // Under this number the kernel may have the file from before, and takes it for what was registered.
@@ -174,6 +185,10 @@ export class Model {
     return asks ? ["EBADF", "ENOENT"] : ["ok", "EBADF", "ENOENT"];
   }
 
+  #hasMode(mode: number): boolean {
+    return mode < EDGE || this.dialect.hasEdges;
+  }
+
   modified(fd: number, file: File | undefined, key: Key, interest: number, mode: number | undefined): void {
     const known = this.registrations.get(fd) as Registration;
     if (known.file !== file && this.#isRemainder(fd, file)) known.vague = true;
@@ -189,12 +204,19 @@ export class Model {
 
   removed(fd: number): void {
     this.registrations.delete(fd);
+    this.#outlived++;
   }
 
   #arm(registration: Registration): void {
     registration.seen = this.readiness(registration);
     registration.owed = registration.seen;
     registration.told = registration.file.stirs;
+    this.#look(registration);
+  }
+
+  /** Notes what is true now, which a request that ends now tells whenever it is taken. */
+  #look({ was, file }: Registration): void {
+    if (this.dialect.completes && file.isOpen) was.add(this.bits(file));
   }
 
   // ---- Timers ------------------------------------------------------------------------------------------------------
@@ -212,7 +234,9 @@ export class Model {
   /** Something was done to a file: what it is ready for anew is owed to the edge modes. */
   stirred(file: File): void {
     for (const registration of this.registrations.values()) {
-      if (registration.file !== file || registration.mode < EDGE) continue;
+      if (registration.file !== file) continue;
+      this.#look(registration);
+      if (registration.mode < EDGE) continue;
       const readiness = this.readiness(registration);
       registration.owed |= readiness & ~registration.seen;
       registration.seen = readiness;
@@ -226,6 +250,7 @@ export class Model {
       known.certain = false;
       known.dead = this.dialect.endsWithNumber;
     }
+    if (this.dialect.completes) return;
     if (this.dialect.endsWithNumber) return void this.#doubts.delete(fd);
     this.disturbed = true;
     this.#remains(fd, file);
@@ -242,6 +267,7 @@ export class Model {
 
   /** The kernel did not delete what it said that it had deleted, or never had. */
   left(fd: number, file: File | undefined): void {
+    if (this.dialect.completes) return;
     this.disturbed = true;
     if (file !== undefined && !this.dialect.endsWithNumber) this.#remains(fd, file);
   }
@@ -291,8 +317,11 @@ export class Model {
   waited(wait: Wait): void {
     const { answer, told, room, errors, refusals } = wait;
     const armed = refusals.map(({ fd }) => this.registrations.get(fd)?.armed === true);
-    // What cannot be silenced, or moved, makes the poller replace the kernel object.
-    if (refusals.some(({ operation }, index) => operation !== "modify" || armed[index] === false))
+    // What cannot be silenced, or moved, makes the poller replace the kernel object. Requests end.
+    if (
+      !this.dialect.completes &&
+      refusals.some(({ operation }, index) => operation !== "modify" || armed[index] === false)
+    )
       this.disturbed = true;
     if (answer === "ok") this.#judgeAnswer(wait);
     else if (room === 0 ? answer !== "EINVAL" : answer === "EINTR" || !errors.has(answer))
@@ -324,19 +353,29 @@ export class Model {
       }
     }
     if (told.length < room) this.#judgeSilence(silent, wait, others);
-    this.#seen(wait);
+    this.#seen(wait, others);
   }
 
   /** What a wait has seen of the notification and of edges that are over. */
-  #seen({ told, room, cut, blurred }: Wait): void {
+  #seen({ told, room, cut, blurred }: Wait, others: number): void {
     if (this.#mayBeNotified) {
       const isSeen = told.length === 0 && !cut && !blurred && !this.disturbed;
       this.notified = isSeen ? "no" : "maybe";
     }
     // What was ready for a moment only is forgotten, unless it was not looked at.
     if (told.length === room || cut) return;
+    if (this.dialect.completes) return told.length + others < room ? this.#drained() : undefined;
     for (const registration of this.registrations.values()) {
       if (registration.mode >= EDGE) registration.owed &= this.readiness(registration);
+    }
+  }
+
+  /** All that had been completed was taken. */
+  #drained(): void {
+    this.#outlived = 0;
+    for (const registration of this.registrations.values()) {
+      registration.was.clear();
+      this.#look(registration);
     }
   }
 
@@ -344,8 +383,9 @@ export class Model {
   #refused({ operation, fd, error }: Refusal, wasArmed: boolean): void {
     const known = this.registrations.get(fd);
     if (known === undefined) return;
-    if (operation === "modify" && wasArmed) known.refused = known.armed;
-    if (operation !== "modify" || isGone(error)) known.certain = false;
+    const isArming = operation === "modify" || this.dialect.completes;
+    if (isArming && wasArmed) known.refused = known.armed;
+    if (!isArming || isGone(error)) known.certain = false;
   }
 
   #judgeTimes({ timeout, start, end, hurried, told, delay, blurred, refusals }: Wait): void {
@@ -420,8 +460,9 @@ export class Model {
     return known;
   }
 
-  #isRight({ mode, owed }: Registration, readiness: number, isTrue: number, isFull: boolean): boolean {
+  #isRight({ mode, owed, was, interest }: Registration, readiness: number, isTrue: number, isFull: boolean): boolean {
     if (readiness === isTrue) return true;
+    for (const bits of was) if (this.dialect.readiness(bits, interest) === readiness) return readiness !== 0;
     if (!this.dialect.edgesByDirection || (readiness & ~isTrue) !== 0) return false;
     // A direction that was told before, or that the kernel did not bring, is left out.
     return isFull || this.disturbed || (mode >= EDGE && (owed & isTrue & ~readiness) === 0);
@@ -452,6 +493,8 @@ export class Model {
   #others(): number {
     if (this.disturbed) return Infinity;
     let count = this.#mayBeNotified ? 1 : 0;
+    // A request that was cancelled ends, too.
+    if (this.dialect.completes) return count + this.#outlived + this.registrations.size;
     for (const { armed, interest } of this.registrations.values()) {
       if (!armed || interest === 0) count++;
       // Two events of the kernel's can be one of a registration.

@@ -200,17 +200,18 @@ export class World {
       // Onto another number, sometimes: what that one named is closed.
       const onto = b % 4 === 0 && this.#weather & DISORDER ? this.#open(b >>> 2) : undefined;
       if (onto === fd || onto === -1) return "nothing";
+      const number = this.kernel.io.dup(fd, onto);
       if (onto !== undefined) this.#forget(onto);
-      return `${fd} to ${this.#name(this.kernel.io.dup(fd, onto), file)}`;
+      return `${fd} to ${this.#name(number, file)}`;
     }) as Action,
 
     add: ((a, b, c) => {
       const { poller, model } = this.#pick(a);
       const fd = this.#target(model, a >>> 4, 3);
-      const [key, interest, mode] = [this.#key(b), this.#interest(b >>> 8), c % 4];
+      const [key, interest, mode] = [this.#key(b), this.#interest(b >>> 8), this.#mode(c)];
       const options = { mode: MODES[mode] as Mode };
       const answer = answerOf(() => poller.add(fd, key, interest, mode === 0 && c & 8 ? undefined : options));
-      this.#judge("add", answer, model.add(fd, this.#files.at(fd)), ["EEXIST"]);
+      this.#judge("add", answer, model.add(fd, this.#files.at(fd), mode), ["EEXIST"]);
       if (answer === "ok") model.added(fd, this.#files.at(fd) ?? NO_FILE, key, interest, mode);
       else model.asked(fd);
       return `${this.#pairs.findIndex((pair) => pair.model === model)} ${fd} key ${key} interest ${interest} mode ${mode}: ${answer}`;
@@ -222,7 +223,7 @@ export class World {
       const known = model.registrations.get(fd);
       // Arming again is what modify is for, so most change nothing else.
       const interest = known !== undefined && c & 48 ? known.interest : this.#interest(b >>> 8);
-      const mode = c & 12 ? undefined : c % 4;
+      const mode = c & 12 ? undefined : this.#mode(c);
       const key = this.#key(b);
       const options = mode === undefined ? undefined : { mode: MODES[mode] as Mode };
       const answer = answerOf(() => poller.modify(fd, key, interest, options));
@@ -373,6 +374,8 @@ export class World {
         case "change": {
           const change = call.changes[fault.index] as (typeof call.changes)[number];
           this.#errors.add(fault.error);
+          // The request has ended, or is about to.
+          if (change.operation === "cancel" && fault.error === "ENOENT") break;
           this.#refusals.push({ operation: change.operation, fd: change.fd, error: fault.error });
           break;
         }
@@ -418,6 +421,11 @@ export class World {
     return b % 8 === 1 ? key * 2 ** 32 : key;
   }
 
+  #mode(c: number): number {
+    const { modes } = this.#dialect;
+    return modes[c % modes.length] as number;
+  }
+
   /** Reading is what most want. */
   #interest(b: number): number {
     return ([1, 1, 3, 2, 1, 3, 0, 7, 1, 5, 1, 3][b % 12] as number) & this.#dialect.interests;
@@ -451,7 +459,7 @@ export class World {
     }
     const mode = change.mode === undefined ? undefined : MODES.indexOf(change.mode);
     if (op === "add") {
-      this.#judge("add", answer, model.add(fd, file), ["EEXIST"]);
+      this.#judge("add", answer, model.add(fd, file, mode ?? 0), ["EEXIST"]);
       if (answer === "ok") model.added(fd, file ?? NO_FILE, change.key, change.interest, mode ?? 0);
       else model.asked(fd);
     } else {
