@@ -8,6 +8,9 @@
 #include <winsock2.h>
 #include <ws2tcpip.h>
 
+// After windows.h, which it needs.
+#include <tlhelp32.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -308,6 +311,20 @@ Result OpenHandles(const Napi::CallbackInfo&) {
   return count;
 }
 
+// () → how many threads the process has
+Result OpenThreads(const Napi::CallbackInfo&) {
+  const HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+  if (snapshot == INVALID_HANDLE_VALUE) return LastError();
+  Result count = 0;
+  THREADENTRY32 thread = {};
+  thread.dwSize = sizeof(thread);
+  for (BOOL is_one = Thread32First(snapshot, &thread); is_one; is_one = Thread32Next(snapshot, &thread)) {
+    if (thread.th32OwnerProcessID == GetCurrentProcessId()) count++;
+  }
+  CloseHandle(snapshot);
+  return count;
+}
+
 // The object ----------------------------------------------------------------------------------------------------------
 
 template <Result (*Function)(const Napi::CallbackInfo&)>
@@ -353,6 +370,7 @@ Napi::Object Io(Napi::Env env) {
   Define<SendUrgent>(io, "sendUrgent");
   Define<ReceiveUrgent>(io, "receiveUrgent");
   Define<OpenHandles>(io, "openHandles");
+  Define<OpenThreads>(io, "openThreads");
   // Handles go beyond the numbers that descriptors have elsewhere.
   io.Set("largestDescriptor", Napi::Number::New(env, 9007199254740991.0));
   return io;

@@ -143,11 +143,12 @@ void AnotherThreadCollects() {
   std::vector<Pair> pairs(50);
   auto port = Port::Open();
   for (uint32_t i = 0; i < 50; i++) port->Add(i, i + 1, pairs[i].one, i / 32, kReadable);
+  Expect("one thread may wait", port->BeginAwaiting() && !port->BeginAwaiting());
   bool ends = false;
   std::mutex mutex;
   std::thread collecting([&] {
     while (true) {
-      port->Collect(1024, INFINITE);
+      port->Await();
       std::lock_guard<std::mutex> lock(mutex);
       if (ends) return;
     }
@@ -171,6 +172,7 @@ void AnotherThreadCollects() {
   }
   port->Interrupt();
   collecting.join();
+  port->EndAwaiting();
   Port::Close(std::move(port));
 }
 
@@ -180,7 +182,7 @@ void PortsAreClosedWithRequestsUnderWay() {
     auto port = Port::Open();
     for (uint32_t i = 0; i < 100; i++)
       port->Add(i, 1, pairs[i].one, i / 32, i % 7 == 0 ? kReadable | kSend : kReadable);
-    if (round % 2) port->Collect(30, 0);
+    if (round % 2) port->Peek(0);
     for (uint32_t i = 0; i < 100; i += 3) port->Remove(i);
     Port::Close(std::move(port));
   };
