@@ -8,9 +8,6 @@
 #include <winsock2.h>
 #include <ws2tcpip.h>
 
-// After windows.h, which it needs.
-#include <tlhelp32.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -19,6 +16,7 @@
 
 #include "addon.h"
 #include "errors_windows.h"
+#include "handles_windows.h"
 #include "sockets_windows.h"
 
 namespace lio {
@@ -306,23 +304,12 @@ Result ReceiveUrgent(const Napi::CallbackInfo& info) {
 
 // () → how many handles the process has, of every kind
 Result OpenHandles(const Napi::CallbackInfo&) {
-  DWORD count = 0;
-  if (!GetProcessHandleCount(GetCurrentProcess(), &count)) return LastError();
-  return count;
+  return HandlesOfProcess();
 }
 
 // () → how many threads the process has
 Result OpenThreads(const Napi::CallbackInfo&) {
-  const HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
-  if (snapshot == INVALID_HANDLE_VALUE) return LastError();
-  Result count = 0;
-  THREADENTRY32 thread = {};
-  thread.dwSize = sizeof(thread);
-  for (BOOL is_one = Thread32First(snapshot, &thread); is_one; is_one = Thread32Next(snapshot, &thread)) {
-    if (thread.th32OwnerProcessID == GetCurrentProcessId()) count++;
-  }
-  CloseHandle(snapshot);
-  return count;
+  return ThreadsOfProcess();
 }
 
 // The object ----------------------------------------------------------------------------------------------------------

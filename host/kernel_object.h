@@ -26,7 +26,8 @@ struct Binding {
   Guest guest;
 };
 
-/// `Tables` is what an instance holds, with `CloseAll` and `Deliver`; its functions are `Functions`, ended by one without a name.
+/// `Tables` is what an instance holds, with `CloseAll` and `Deliver`; its functions are `Functions`, ended by one
+/// without a name.
 template <typename Tables, const Function* Functions>
 class KernelObject : public Napi::ObjectWrap<KernelObject<Tables, Functions>> {
   using Self = KernelObject<Tables, Functions>;

@@ -118,8 +118,8 @@ class Port {
   int CancelRequest(Slot& slot);
   /// Null if it cannot be opened; then `error` tells why.
   HANDLE Group(uint32_t group, int* error);
-  /// Puts what the kernel has, at most so much, where `Take` finds it, after waiting if there is nothing. 0, or an error
-  /// number; `was_interrupted` tells of a packet that is for `Await`.
+  /// Puts what the kernel has, at most so much, where `Take` finds it, after waiting if there is nothing. 0, or an
+  /// error number; `was_interrupted` tells of a packet that is for `Await`.
   int Collect(uint32_t most, DWORD milliseconds, bool& was_interrupted);
   /// The same, for whoever is not the thread in `Await`.
   int Collect(uint32_t most, DWORD milliseconds);

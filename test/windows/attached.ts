@@ -8,6 +8,7 @@ import { type Events, Interest, Poller, type ReadyEvent, readable, watch, writab
 import { accept, close, connect, listen, localAddress, read, socketpair, write } from "lio-poller/io";
 import { run } from "../support/child.js";
 import { idle, until } from "../support/deliveries.js";
+import { collectUntil } from "../support/garbage.js";
 import { native } from "../support/internals.js";
 import { Random } from "../support/random.js";
 import type { Ending, Orders } from "./ending.js";
@@ -27,10 +28,12 @@ async function assertLeavesNothing(times: number, act: (i: number) => unknown): 
   for (let i = 0; i < 3; i++) await act(i);
   await idle(5);
   const before = [handles(), threads()] as const;
+  assert.ok(before[0] > 0 && before[1] > 0, "they are counted");
   for (let i = 0; i < times; i++) await act(i);
-  await idle(5);
-  const left = [handles() - before[0], threads() - before[1]] as const;
-  assert.ok(Math.max(...left) < Math.min(TOLERANCE, times), `${left[0]} handles and ${left[1]} threads are left`);
+  const left = (): [number, number] => [handles() - before[0], threads() - before[1]];
+  // MinGW's condition variables have handles, and are collected with what was closed.
+  await collectUntil(() => Math.max(...left()) <= 0);
+  assert.ok(Math.max(...left()) < Math.min(TOLERANCE, times), `${left().join(" handles and ")} threads are left`);
 }
 
 describe("an attached poller on AFD", () => {
