@@ -36,7 +36,7 @@ export const suites = [
   { name: "iocp", program: mocha("out/test/windows/iocp.js"), seconds: 120, expects: ["passing"] },
   {
     name: "attached",
-    program: mocha("out/test/windows/attached.js"),
+    program: mocha("out/test/windows/attached.js", "out/test/windows/command.js"),
     seconds: 120,
     expects: ["passing"],
     guarded: true,
