@@ -27,9 +27,6 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("kernels", kernels);
   exports.Set("nonce", Napi::BigInt::New(env, ProcessNonce()));
   exports.Set("notify", Napi::Function::New<Notify>(env, "notify"));
-#if !defined(_WIN32)
-  exports.Set("deliver", Napi::Function::New<DeliverDescriptor>(env, "deliver"));
-#endif
   exports.Set("io", Io(env));
   return exports;
 }

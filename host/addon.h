@@ -18,9 +18,6 @@ struct Kernel {
   const Kernel* const next;
 };
 
-/// deliver(descriptor, wake, inLoop): see `NativeAddon` in src/native.ts, and descriptor_delivery.cc.
-Napi::Value DeliverDescriptor(const Napi::CallbackInfo& info);
-
 /// The descriptor helpers: see io.cc.
 Napi::Object Io(Napi::Env env);
 

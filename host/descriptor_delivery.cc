@@ -17,7 +17,6 @@
 #include <new>
 #include <utility>
 
-#include "addon.h"
 #include "loop.h"
 
 namespace lio {
@@ -204,34 +203,13 @@ Napi::Value ThreadDelivery(Napi::Env env, Descriptor descriptor, Napi::Function 
 
 }  // namespace
 
-Napi::Value DeliverDescriptor(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  if (!info[0].IsNumber() || !info[1].IsFunction()) return Napi::Number::New(env, -EINVAL);
-  Descriptor descriptor(fcntl(info[0].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0));
-  if (descriptor.get() == -1) return Napi::Number::New(env, -errno);
-  auto wake = info[1].As<Napi::Function>();
-  bool in_loop = false;
-  napi_get_value_bool(env, info[2], &in_loop);
+Napi::Value DeliverDescriptor(Napi::Env env, int descriptor, Napi::Function wake, bool in_loop) {
+  Descriptor own(fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+  if (own.get() == -1) return Napi::Number::New(env, -errno);
   const Uv* uv = in_loop ? Uv::Get() : nullptr;
-  return uv == nullptr ? ThreadDelivery(env, std::move(descriptor), wake)
-                       : InLoopDelivery(env, *uv, std::move(descriptor), wake);
+  return uv == nullptr ? ThreadDelivery(env, std::move(own), wake) : InLoopDelivery(env, *uv, std::move(own), wake);
 }
 
 }  // namespace lio
 
-#else
-
-#include <cerrno>
-
-#include "addon.h"
-
-namespace lio {
-
-/// Windows has no descriptors to poll: its kernels bring waiters of their own.
-Napi::Value DeliverDescriptor(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), -ENOTSUP);
-}
-
-}  // namespace lio
-
-#endif
+#endif  // !_WIN32

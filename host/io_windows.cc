@@ -16,6 +16,7 @@
 
 #include "addon.h"
 #include "errors_windows.h"
+#include "handles_windows.h"
 #include "sockets_windows.h"
 
 namespace lio {
@@ -303,9 +304,12 @@ Result ReceiveUrgent(const Napi::CallbackInfo& info) {
 
 // () → how many handles the process has, of every kind
 Result OpenHandles(const Napi::CallbackInfo&) {
-  DWORD count = 0;
-  if (!GetProcessHandleCount(GetCurrentProcess(), &count)) return LastError();
-  return count;
+  return HandlesOfProcess();
+}
+
+// () → how many threads the process has
+Result OpenThreads(const Napi::CallbackInfo&) {
+  return ThreadsOfProcess();
 }
 
 // The object ----------------------------------------------------------------------------------------------------------
@@ -353,6 +357,7 @@ Napi::Object Io(Napi::Env env) {
   Define<SendUrgent>(io, "sendUrgent");
   Define<ReceiveUrgent>(io, "receiveUrgent");
   Define<OpenHandles>(io, "openHandles");
+  Define<OpenThreads>(io, "openThreads");
   // Handles go beyond the numbers that descriptors have elsewhere.
   io.Set("largestDescriptor", Napi::Number::New(env, 9007199254740991.0));
   return io;

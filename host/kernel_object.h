@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "error_code.h"
 #include "guest.h"
 
 namespace lio {
@@ -25,7 +26,8 @@ struct Binding {
   Guest guest;
 };
 
-/// `Tables` is what an instance holds, with `CloseAll`; its functions are `Functions`, ended by one without a name.
+/// `Tables` is what an instance holds, with `CloseAll` and `Deliver`; its functions are `Functions`, ended by one
+/// without a name.
 template <typename Tables, const Function* Functions>
 class KernelObject : public Napi::ObjectWrap<KernelObject<Tables, Functions>> {
   using Self = KernelObject<Tables, Functions>;
@@ -38,7 +40,8 @@ class KernelObject : public Napi::ObjectWrap<KernelObject<Tables, Functions>> {
     return Base::DefineClass(
         env, "NativeKernel",
         {Base::template InstanceAccessor<&Self::FunctionNames>("functions"),
-         Base::template InstanceMethod<&Self::Bind>("bind"), Base::template InstanceMethod<&Self::Close>("close")});
+         Base::template InstanceMethod<&Self::Bind>("bind"), Base::template InstanceMethod<&Self::Deliver>("deliver"),
+         Base::template InstanceMethod<&Self::Close>("close")});
   }
 
  private:
@@ -64,6 +67,14 @@ class KernelObject : public Napi::ObjectWrap<KernelObject<Tables, Functions>> {
     }
     Napi::TypeError::New(env, "the kernel has no function \"" + name + "\"").ThrowAsJavaScriptException();
     return env.Undefined();
+  }
+
+  Napi::Value Deliver(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!info[0].IsNumber() || !info[1].IsFunction()) return Napi::Number::New(env, -kEINVAL);
+    bool in_loop = false;
+    napi_get_value_bool(env, info[2], &in_loop);
+    return tables_->Deliver(env, info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Function>(), in_loop);
   }
 
   void Close(const Napi::CallbackInfo&) { tables_->CloseAll(); }

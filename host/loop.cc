@@ -1,10 +1,10 @@
 #include "loop.h"
 
-#include <cerrno>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
 
+#include "error_code.h"
 #include "thread.h"
 
 namespace lio {
@@ -66,7 +66,7 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
     if (napi_create_threadsafe_function(env_, wake, nullptr, name, 0, 1, nullptr, forget, context, Wake, &function_) !=
         napi_ok) {
       delete context;
-      return ENOMEM;
+      return kENOMEM;
     }
     napi_unref_threadsafe_function(env_, function_);
     int error = thread_.Start<ByThread, &ByThread::Run>(this);

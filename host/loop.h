@@ -40,6 +40,12 @@ class Waiter {
 /// negative error number if there can be no thread.
 Napi::Value DeliverByThread(Napi::Env env, std::unique_ptr<Waiter> waiter, Napi::Function wake);
 
+#if !defined(_WIN32)
+/// Delivery for a kernel object that is a descriptor: by the loop's own means, if it is let and has them, else by a
+/// thread. A `NativeDelivery`, or a negative error number.
+Napi::Value DeliverDescriptor(Napi::Env env, int descriptor, Napi::Function wake, bool in_loop);
+#endif
+
 /// Has an object closed when its environment ends, unless it is closed before.
 class ClosedAtExit {
  public:

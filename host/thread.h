@@ -9,7 +9,7 @@
 #include <pthread.h>
 #endif
 
-#include <cerrno>
+#include "error_code.h"
 
 namespace lio {
 
@@ -21,7 +21,8 @@ class Thread {
 #if defined(_WIN32)
     auto run = [](void* self) -> unsigned { return (static_cast<Object*>(self)->*Program)(), 0; };
     thread_ = reinterpret_cast<HANDLE>(_beginthreadex(nullptr, 0, run, object, 0, nullptr));
-    return thread_ == nullptr ? errno : 0;
+    // What the C library says means nothing to Node, and it knows one reason: there are not the means.
+    return thread_ == nullptr ? kENOMEM : 0;
 #else
     auto run = [](void* self) -> void* { return (static_cast<Object*>(self)->*Program)(), nullptr; };
     return pthread_create(&thread_, nullptr, run, object);

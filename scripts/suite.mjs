@@ -13,6 +13,7 @@ const NO_LIMIT = "the engine's limit of a memory is set by a flag of Node's V8";
 const NO_DESCRIPTORS = "Deno's fs.openSync tells numbers of its own, which are no descriptors";
 const OF_EPOLL = "it is about epoll, by name";
 const NO_REBUILD = "a kqueue has forgotten a descriptor that was closed, so that it is never replaced";
+const NO_PORT_REBUILD = "a socket that is closed ends its request, so that the port is never replaced";
 const NO_EVENTFD = "a kqueue's notifier is an event of its own, and no eventfd";
 const NO_CLEAN_UP = "Deno runs no addon's clean-up when a worker ends, so its descriptors stay open";
 
@@ -55,6 +56,12 @@ const LEFT_OUT = {
     ["the command watch tells what it cannot watch", "a regular file can be waited for"],
     ["is kept when there is something to read, in a later turn", "a kqueue tells how many bytes there are"],
     ["is broken at once for what cannot be waited for", "a regular file can be waited for"],
+  ],
+  iocp: [
+    ["needs no system call for a registration that is armed again", "a request ends with its event: another is a call"],
+    ["follows its kernel object when that is replaced", NO_PORT_REBUILD],
+    ["can be one on a kernel that was restricted", OF_EPOLL],
+    ["is kept at an end and at a hang-up", "a peer that closes ends one direction: only a reset is a hang-up"],
   ],
 };
 const name = process.versions.bun ? "bun" : "Deno" in globalThis ? "deno" : "node";

@@ -36,6 +36,8 @@ export interface Outlook {
   readonly isNotified: boolean;
   /** When the next timer is due, in nanoseconds of the poller's clock; `Infinity` if none is armed. */
   readonly due: number;
+  /** What the kernel knows its object by. */
+  readonly handle: number;
 }
 
 const MOST_EVENTS = 1024;

@@ -139,8 +139,8 @@ export class Instance {
   }
 
   /** As `OpenKernel.deliver`; `undefined` if the kernel has no such thing. */
-  deliver(descriptor: number, wake: () => void): Delivery | undefined {
-    return this.#kernel.deliver?.(descriptor, wake);
+  deliver(handle: number, wake: () => void): Delivery | undefined {
+    return this.#kernel.deliver?.(handle, wake);
   }
 
   /** Makes a poller in this instance. @throws jco's error, whose payload is the error code. */

@@ -26,12 +26,13 @@ export interface OpenKernel {
   readonly imports: Readonly<Record<string, Readonly<Record<string, ImportedFunction>>>>;
 
   /**
-   * Has `wake` called in this thread's event loop whenever the kernel object with that descriptor may have events, again
-   * and again for as long as it may. Left out by kernels that cannot: their pollers cannot be attached.
+   * Has `wake` called in this thread's event loop whenever the kernel object with that handle, which its `create` gave,
+   * may have events, again and again for as long as it may. Left out by kernels that cannot: their pollers cannot be
+   * attached. Nobody blocks in a wait for the object meanwhile.
    *
    * @throws PollerError if there are not the means for it
    */
-  deliver?(descriptor: number, wake: () => void): Delivery;
+  deliver?(handle: number, wake: () => void): Delivery;
 
   /** Closes everything that the instance still holds. Called after a trap; calling it twice does no harm. */
   close(): void;

@@ -11,8 +11,14 @@ export interface NativeKernel {
   readonly functions: readonly string[];
   /** Makes the core function of that name for an instance with this memory. */
   bind(name: string, memory: CanonicalOptions["memory"], realloc: CanonicalOptions["realloc"]): CoreFunction;
-  /** As `NativeAddon.deliver`, where the kernel's objects are no descriptors that can be polled. */
-  deliver?(descriptor: number, wake: () => void): NativeDelivery | number;
+  /**
+   * Has `wake` called in this thread's event loop whenever the kernel object with that handle may have events, again and
+   * again for as long as it may; by a thread, not again before that was acknowledged. Returns a negative error number if
+   * that cannot be.
+   *
+   * @param inLoop by the loop's own means; else, or if it has none that serve, by a thread
+   */
+  deliver(handle: number, wake: () => void, inLoop: boolean): NativeDelivery | number;
   /** Closes every handle of the table. */
   close(): void;
 }
@@ -66,19 +72,14 @@ export interface NativeIo {
   close(fd: number): number;
   /** Windows only, for tests: how many handles the process has, of every kind. */
   openHandles?(): number;
+  /** Windows only, for tests: how many threads the process has. */
+  openThreads?(): number;
 }
 
 export interface NativeAddon {
   /** The kernels of this platform, by name; the first is the one to use. */
   readonly kernels: Readonly<Record<string, new () => NativeKernel>>;
   readonly io: NativeIo;
-  /**
-   * Has `wake` called in this thread's event loop whenever the descriptor may be readable, again and again for as long as
-   * it is; by a thread, not again before that was acknowledged. Returns a negative error number if that cannot be.
-   *
-   * @param inLoop by the loop's own means; else, or if it has none, by a thread
-   */
-  deliver(descriptor: number, wake: () => void, inLoop: boolean): NativeDelivery | number;
   /** Tells this process's notifiers from another's. */
   readonly nonce: bigint;
   /** Wakes the poller whose notifier has that name, on whichever thread; any other name does nothing. */

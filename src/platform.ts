@@ -13,10 +13,12 @@ import {
 import { native, type NativeKernel } from "./native.js";
 import { loopWatchesDescriptors } from "./runtime.js";
 
-class PlatformKernel implements Kernel {
+export class PlatformKernel implements Kernel {
   constructor(
     readonly name: KernelName,
     readonly create: new () => NativeKernel,
+    /** Whether the event loop may watch its objects by its own means. */
+    readonly inLoop = loopWatchesDescriptors,
   ) {}
 
   open(): OpenKernel {
@@ -24,14 +26,13 @@ class PlatformKernel implements Kernel {
     const functions = kernel.functions.map((name) => [name, imported(kernel, name)] as const);
     return {
       imports: { [this.name]: Object.fromEntries(functions), clock: { now: monotonic } },
-      deliver: (descriptor, wake) => delivered(kernel, descriptor, wake),
+      deliver: (handle, wake) => delivered(kernel.deliver(handle, wake, this.inLoop)),
       close: () => kernel.close(),
     };
   }
 }
 
-function delivered(kernel: NativeKernel, descriptor: number, wake: () => void): Delivery {
-  const delivery = kernel.deliver?.(descriptor, wake) ?? native.deliver(descriptor, wake, loopWatchesDescriptors);
+function delivered(delivery: Delivery | number): Delivery {
   if (typeof delivery === "number") throw systemError(-delivery, "attach");
   return delivery;
 }

@@ -418,7 +418,7 @@ export class Poller implements Disposable {
       collect: (events) => this.#wait(events, 0),
       outlook: () => (this.#canBeUsed() ? this.#outlook() : undefined),
       deliver: (wake) => {
-        const delivery = this.#instance.deliver(this.fd, wake);
+        const delivery = this.#instance.deliver(this.#outlook().handle, wake);
         if (delivery === undefined) throw namedError("ENOTSUP", "attach", "no event loop can wait for this kernel");
         return delivery;
       },
@@ -438,6 +438,7 @@ export class Poller implements Disposable {
       standing: words[at + 2] as number,
       isNotified: words[at + 3] !== 0,
       due: high === 0xffff_ffff ? Infinity : high * 2 ** 32 + (words[at + 4] as number),
+      handle: words[at + 6] as number,
     };
   }
 

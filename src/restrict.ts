@@ -96,7 +96,7 @@ class RestrictedKernel implements Kernel {
     const grants = new Grants(this.#limits);
     return {
       imports: { epoll: { ...unrestricted(epoll), ...restricted(epoll, grants) }, clock },
-      // The descriptor is one that the host has made itself.
+      // The handle is one that the kernel has given.
       ...(inner.deliver && { deliver: inner.deliver.bind(inner) }),
       close: () => {
         inner.close();

@@ -8,6 +8,9 @@
  * descriptor is not open any more or its number is another file's. A registration that nobody waits for stays, disarmed,
  * because most are waited for again. Only while none but callbacks wait, which stay by themselves until they say that it
  * is over, the mode is "oneshot", in which arming again is free.
+ *
+ * Kernels without edges have "oneshot" alone. There a registration ends with the last who waits for it, so that the next
+ * one is added, which tells as much; and whoever joins others is first taken for one who would be added.
  */
 import { AsyncResource } from "node:async_hooks";
 import { throwUncaught } from "./attachment.js";
@@ -126,7 +129,7 @@ interface Taker {
 
 /** A registration. */
 class Entry {
-  mode: Mode | undefined;
+  mode: Mode = "oneshot";
   readonly takers: Taker[] = [];
 
   constructor(
@@ -142,6 +145,8 @@ class Shared {
   readonly #byKey = new Map<number, Entry>();
   readonly #timed = new Map<number, Waiter>();
   #lastKey = 0;
+  /** Whether the kernel has edges, as far as is known. */
+  #hasEdges = true;
   /** How many wait. */
   #count = 0;
 
@@ -159,6 +164,7 @@ class Shared {
     }
     entry.takers.push(taker);
     try {
+      if (!this.#hasEdges) this.#checkStanding(entry);
       this.#arm(entry, "edge-oneshot");
     } catch (error) {
       entry.takers.pop();
@@ -174,7 +180,7 @@ class Shared {
   #register(fd: number, taker: Taker): void {
     const entry = new Entry(fd, ++this.#lastKey);
     entry.takers.push(taker);
-    this.#arm(entry, "edge-oneshot");
+    this.#add(entry);
     this.#byFd.set(fd, entry);
     this.#byKey.set(entry.key, entry);
     this.#joined(taker, entry);
@@ -217,13 +223,40 @@ class Shared {
     this.poller.delete(entry.fd);
   }
 
-  #arm(entry: Entry, mode: Mode): void {
-    let interest: Interest = Interest.NONE;
-    for (const taker of entry.takers) interest |= taker.interest;
-    if (entry.mode === undefined) this.poller.add(entry.fd, entry.key, interest, { mode });
-    else if (entry.mode === mode) this.poller.modify(entry.fd, entry.key, interest);
+  #add(entry: Entry): void {
+    const { fd, key } = entry;
+    const interest = interestOf(entry);
+    try {
+      if (this.#hasEdges) this.poller.add(fd, key, interest, { mode: "edge-oneshot" });
+      else this.poller.add(fd, key, interest);
+      entry.mode = this.#hasEdges ? "edge-oneshot" : "oneshot";
+    } catch (error) {
+      if (!this.#hasEdges || !hasCode(error, "ENOTSUP")) throw error;
+      // The mode, or the interest: which of them, the same without edges tells.
+      this.poller.add(fd, key, interest);
+      this.#hasEdges = false;
+      entry.mode = "oneshot";
+    }
+  }
+
+  #arm(entry: Entry, wanted: Mode): void {
+    const interest = interestOf(entry);
+    const mode = this.#hasEdges ? wanted : "oneshot";
+    if (entry.mode === mode) this.poller.modify(entry.fd, entry.key, interest);
     else this.poller.modify(entry.fd, entry.key, interest, { mode });
     entry.mode = mode;
+  }
+
+  /** What a modify with edges tells by itself. @throws PollerError `EBADF` if the file of a registration was closed */
+  #checkStanding(entry: Entry): void {
+    try {
+      this.poller.add(entry.fd, entry.key, Interest.NONE);
+    } catch (error) {
+      if (hasCode(error, "EEXIST")) return;
+      throw error;
+    }
+    // The number is another file's by now.
+    throw namedError("EBADF", "watch");
   }
 
   #dispatch(events: Events): void {
@@ -252,7 +285,11 @@ class Shared {
     for (const taker of entry.takers.slice()) {
       if (taker.entry === entry && concerns(ready, taker.interest)) taker.take(ready);
     }
-    if (entry.takers.length === 0 || this.#byKey.get(entry.key) !== entry) return;
+    if (this.#byKey.get(entry.key) !== entry) return;
+    if (entry.takers.length === 0) {
+      if (!this.#hasEdges) this.#unregister(entry);
+      return;
+    }
     try {
       this.#arm(entry, entry.takers.every(({ stays }) => stays) ? "oneshot" : "edge-oneshot");
     } catch (error) {
@@ -303,9 +340,19 @@ function reworded({ code }: PollerError, syscall: string, fd: number): PollerErr
   return namedError(code, syscall, `fd ${fd}`);
 }
 
+function interestOf({ takers }: Entry): Interest {
+  let interest: Interest = Interest.NONE;
+  for (const taker of takers) interest |= taker.interest;
+  return interest;
+}
+
 /** Whether the kernel does not know the registration any more. */
 function isGone(error: unknown): error is PollerError {
-  return error instanceof PollerError && (error.code === "ENOENT" || error.code === "EBADF");
+  return hasCode(error, "ENOENT") || hasCode(error, "EBADF");
+}
+
+function hasCode(error: unknown, code: string): error is PollerError {
+  return error instanceof PollerError && error.code === code;
 }
 
 /** Errors and hang-ups concern everybody. */

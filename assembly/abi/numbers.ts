@@ -113,6 +113,7 @@ export function numbersLandingBytes(): u32 {
  *
  *    0  1 if a change waits for the next wait      8  registrations and armed timers      16  `poller.next-deadline`, or
  *    4  rebuilds, cut to 32 bits                  12  1 if the last wait was notified         the largest u64 for none
+ *   24  the kernel object, by its handle
  */
 export function numbersOutlook(poller: Poller): usize {
   const timers = poller.timers;
@@ -121,5 +122,6 @@ export function numbersOutlook(poller: Poller): usize {
   store<u32>(area, poller.count + timers.armed, 8);
   store<u32>(area, poller.notified ? 1 : 0, 12);
   store<u64>(area, timers.armed == 0 ? u64.MAX_VALUE : timers.nextDue, 16);
+  store<u32>(area, poller.handle, 24);
   return area;
 }

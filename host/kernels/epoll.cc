@@ -19,6 +19,7 @@
 
 #include "../addon.h"
 #include "../descriptor_kernel.h"
+#include "../loop.h"
 #include "../notifiers.h"
 
 namespace lio {
@@ -88,6 +89,10 @@ struct Tables {
   Notifiers notifiers;
 
   void Close(uint32_t handle) { objects.Close(handle); }
+
+  Napi::Value Deliver(Napi::Env env, uint32_t handle, Napi::Function wake, bool in_loop) {
+    return DeliverDescriptor(env, objects.Find(handle), wake, in_loop);
+  }
 
   void CloseAll() {
     objects.CloseAll();

@@ -14,6 +14,7 @@
 #include "../addon.h"
 #include "../canonical.h"
 #include "../kernel_object.h"
+#include "../loop.h"
 #include "../notifiers.h"
 #include "iocp_port.h"
 
@@ -54,6 +55,9 @@ class Ports {
 
   /// Null for a handle that was not given out.
   Port* Find(uint32_t handle) const { return handle < ports_.size() ? ports_[handle].get() : nullptr; }
+
+  /// The same, for whoever needs it after it is closed.
+  std::shared_ptr<Port> Share(uint32_t handle) const { return handle < ports_.size() ? ports_[handle] : nullptr; }
 
   uint32_t Insert(std::shared_ptr<Port> port) {
     auto place = std::find(ports_.begin(), ports_.end(), nullptr);
@@ -123,10 +127,32 @@ class Notifiers {
   std::vector<Notifier> notifiers_;
 };
 
+/// Waits for a port's completions. They go to the queue that the component's next wait takes them from, and what the
+/// kernel writes to is the port's, which lives for as long as anybody has it: closing this at any moment loses nothing.
+class PortWaiter final : public Waiter {
+ public:
+  /// For a port whose `BeginAwaiting` has succeeded.
+  explicit PortWaiter(std::shared_ptr<Port> port) : port_(std::move(port)) {}
+  ~PortWaiter() override { port_->EndAwaiting(); }
+
+  void Wait() override { port_->Await(); }
+  void Interrupt() override { port_->Interrupt(); }
+
+ private:
+  const std::shared_ptr<Port> port_;
+};
+
 /// All that one component instance holds.
 struct Tables {
   Ports ports;
   Notifiers notifiers;
+
+  Napi::Value Deliver(Napi::Env env, uint32_t handle, Napi::Function wake, bool) {
+    std::shared_ptr<Port> port = ports.Share(handle);
+    if (port == nullptr) return Napi::Number::New(env, -kEBADF);
+    if (!port->BeginAwaiting()) return Napi::Number::New(env, -kEEXIST);
+    return DeliverByThread(env, std::make_unique<PortWaiter>(std::move(port)), wake);
+  }
 
   void CloseAll() {
     ports.CloseAll();

@@ -371,12 +371,14 @@ int Port::Take(Completion* completions, uint32_t capacity, DWORD milliseconds) {
     first_ = (first_ + 1) % items_.size();
   }
   count_ -= count;
+  TellAwaiting();
   return static_cast<int>(count);
 }
 
 uint32_t Port::Peek(uint32_t index) {
   Collect(kMostAtOnce, 0);
   std::lock_guard<std::mutex> lock(mutex_);
+  TellAwaiting();
   if (index >= slots_.size()) return 0;
   const Slot& slot = *slots_[index];
   uint32_t events = IsAnother(slot.names, NamesOf(slot.given)) ? kLocalClose : 0;
@@ -388,7 +390,49 @@ uint32_t Port::Peek(uint32_t index) {
   return events;
 }
 
+bool Port::BeginAwaiting() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  is_interrupted_ = false;
+  return !std::exchange(may_await_, true);
+}
+
+void Port::EndAwaiting() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  may_await_ = false;
+}
+
+void Port::Await() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (count_ > 0 || is_interrupted_) return;
+    is_awaiting_ = true;
+  }
+  bool was_interrupted = false;
+  Collect(kMostAtOnce, INFINITE, was_interrupted);
+  std::lock_guard<std::mutex> lock(mutex_);
+  is_awaiting_ = false;
+}
+
+void Port::Interrupt() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  is_interrupted_ = true;
+  PostQueuedCompletionStatus(port_, 0, 0, nullptr);
+}
+
+void Port::TellAwaiting() {
+  if (is_awaiting_ && count_ > 0) PostQueuedCompletionStatus(port_, 0, 0, nullptr);
+}
+
 int Port::Collect(uint32_t most, DWORD milliseconds) {
+  bool was_interrupted = false;
+  const int error = Collect(most, milliseconds, was_interrupted);
+  std::lock_guard<std::mutex> lock(mutex_);
+  // The packet was not meant for this thread.
+  if (was_interrupted && is_awaiting_) PostQueuedCompletionStatus(port_, 0, 0, nullptr);
+  return error;
+}
+
+int Port::Collect(uint32_t most, DWORD milliseconds, bool& was_interrupted) {
   OVERLAPPED_ENTRY entries[kMostAtOnce];
   ULONG count = 0;
   if (!GetQueuedCompletionStatusEx(port_, entries, std::min(most, kMostAtOnce), &count, milliseconds, FALSE)) {
@@ -397,16 +441,15 @@ int Port::Collect(uint32_t most, DWORD milliseconds) {
   std::lock_guard<std::mutex> lock(mutex_);
   for (ULONG i = 0; i < count; i++) {
     auto* request = reinterpret_cast<Request*>(entries[i].lpOverlapped);
+    auto* doorbell = reinterpret_cast<Doorbell*>(entries[i].lpCompletionKey);
     if (request != nullptr)
       Complete(request);
+    else if (doorbell != nullptr)
+      Notified(doorbell);
     else
-      Notified(reinterpret_cast<Doorbell*>(entries[i].lpCompletionKey));
+      was_interrupted = true;
   }
   return 0;
-}
-
-void Port::Interrupt() {
-  PostQueuedCompletionStatus(port_, 0, 0, nullptr);
 }
 
 void Port::Complete(Request* request) {
@@ -427,7 +470,7 @@ void Port::Complete(Request* request) {
 }
 
 void Port::Notified(Doorbell* doorbell) {
-  // One that was closed meanwhile is not among them; nor is the packet of `Interrupt`.
+  // One that was closed meanwhile is not among them.
   for (const std::shared_ptr<Doorbell>& attached : doorbells_) {
     if (attached.get() != doorbell) continue;
     std::lock_guard<std::mutex> lock(doorbell->mutex_);

@@ -53,7 +53,7 @@ class Doorbell {
   uint32_t generation_ = 0;
 };
 
-/// Requests are made and taken by one thread; `Collect` may be called by another.
+/// Requests are made and taken by one thread; another may `Await` completions for it.
 ///
 /// What the kernel writes to is given back only when it has said that it is done, by the request's completion. So a
 /// port that is closed lives on until the last of its requests has come back, if need be until the process ends.
@@ -81,9 +81,15 @@ class Port {
   /// is closed or another; else 0.
   uint32_t Peek(uint32_t slot);
 
-  /// Waits until the kernel has completions, and puts them where `Take` finds them. For a thread that has nothing else
-  /// to do; `Interrupt` ends it early. 0, or an error number.
-  int Collect(uint32_t most, DWORD milliseconds);
+  /// Lets one other thread call `Await` until `EndAwaiting`; false if there is one already. `Take` must not block
+  /// meanwhile: what it waits for may go to that thread.
+  bool BeginAwaiting();
+  void EndAwaiting();
+
+  /// Blocks until there is something to take, which it leaves to `Take`. May return for nothing.
+  void Await();
+
+  /// Ends `Await`, whether it blocks or is called later. Any thread.
   void Interrupt();
 
   /// 0, or an error number if it is attached already.
@@ -112,6 +118,13 @@ class Port {
   int CancelRequest(Slot& slot);
   /// Null if it cannot be opened; then `error` tells why.
   HANDLE Group(uint32_t group, int* error);
+  /// Puts what the kernel has, at most so much, where `Take` finds it, after waiting if there is nothing. 0, or an
+  /// error number; `was_interrupted` tells of a packet that is for `Await`.
+  int Collect(uint32_t most, DWORD milliseconds, bool& was_interrupted);
+  /// The same, for whoever is not the thread in `Await`.
+  int Collect(uint32_t most, DWORD milliseconds);
+  /// Wakes the thread in `Await` if there is something to take that it knows nothing of.
+  void TellAwaiting();
   void Complete(Request* request);
   void Notified(Doorbell* doorbell);
   void Push(const Item& item);
@@ -131,6 +144,11 @@ class Port {
   size_t count_ = 0;
   /// Requests whose completion has not been collected.
   uint32_t in_flight_ = 0;
+  /// Another thread may call `Await`.
+  bool may_await_ = false;
+  /// It blocks there.
+  bool is_awaiting_ = false;
+  bool is_interrupted_ = false;
 };
 
 }  // namespace lio

@@ -27,6 +27,7 @@
 
 #include "../addon.h"
 #include "../descriptor_kernel.h"
+#include "../loop.h"
 #include "../notifiers.h"
 
 namespace lio {
@@ -253,6 +254,10 @@ struct Tables {
     if (kqueue == -1) return;
     notifiers.DetachFrom(kqueue);
     objects.Close(handle);
+  }
+
+  Napi::Value Deliver(Napi::Env env, uint32_t handle, Napi::Function wake, bool in_loop) {
+    return DeliverDescriptor(env, objects.Find(handle), wake, in_loop);
   }
 
   void CloseAll() {

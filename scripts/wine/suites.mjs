@@ -8,6 +8,9 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Tests that are the same on every system. Starting Wine takes longer than most of them, so they run in one process. */
 const PORTABLE = ["contract-format", "contract-runner", "sim"];
 
+/** Tests of delivery in the event loop. Which of them AFD cannot hold, and why, suite.mjs says. */
+const LOOP = ["attach", "watch"];
+
 function mocha(...files) {
   // Without the configuration, whose files are all of them.
   const options = ["--no-config", "--timeout", "60000", "--reporter", "spec", "--no-color"];
@@ -31,6 +34,14 @@ export const suites = [
     expects: ["passing"],
   },
   { name: "iocp", program: mocha("out/test/windows/iocp.js"), seconds: 120, expects: ["passing"] },
+  {
+    name: "attached",
+    program: mocha("out/test/windows/attached.js", "out/test/windows/command.js"),
+    seconds: 120,
+    expects: ["passing"],
+    guarded: true,
+  },
+  { name: "loop", program: ["scripts/suite.mjs", "", ...LOOP], seconds: 120, expects: ['"failed":0'] },
   {
     name: "endurance",
     program: ["out/test/windows/endurance.js", "1000", "100", "6"],

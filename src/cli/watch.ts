@@ -89,6 +89,7 @@ function reason({ code = "", message }: NodeJS.ErrnoException): string {
     EBADF: "the descriptor is not open",
     ENOENT: "there is no such file",
     EACCES: "permission denied",
+    ENOTSUP: "this system's kernel tells what is ready, and not when that changes",
     ENXIO: "a socket in the file system cannot be opened",
     EEXIST: "it was named twice",
     ERR_OUT_OF_RANGE: "a descriptor's number is below 2147483648",

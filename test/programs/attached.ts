@@ -1,7 +1,7 @@
 /** A process with an attached poller that does one thing: by which delivery, and what, its arguments say. */
 import { Interest, type Kernel, Poller } from "lio-poller";
-import { eventfd, write } from "lio-poller/io";
 import { deliveries, ONE } from "../support/deliveries.js";
+import { eventfd, write } from "../support/files.js";
 import { WrappedKernel } from "../support/wrapped-kernel.js";
 
 const [wanted, scenario] = process.argv.slice(2);

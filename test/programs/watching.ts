@@ -1,7 +1,7 @@
 /** A process that waits for readiness in one way, which its argument says. */
 import { Interest, readable, watch } from "lio-poller";
-import { eventfd, write } from "lio-poller/io";
 import { ONE } from "../support/deliveries.js";
+import { eventfd, write } from "../support/files.js";
 
 const { READABLE } = Interest;
 const fd = eventfd(0);

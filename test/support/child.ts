@@ -1,6 +1,9 @@
 /** Runs a program of `test/programs/` in a process of its own. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** What a program prints last: one that ends early without a word has not passed. */
@@ -35,9 +38,26 @@ export interface Ending {
 /** Runs a program to its end. */
 export function run(program: string, args: readonly string[]): Ending {
   const [name, all] = command(programPath(program), args);
+  if (process.platform === "win32") return runIntoFiles(name, all);
   const { status, signal, stdout, stderr, error } = spawnSync(name, all, { encoding: "utf8", timeout: PATIENCE });
   if (error) throw error;
   return { status, signal, stdout, stderr };
+}
+
+/** For Wine, where node.exe fails if its output is a pipe. */
+function runIntoFiles(name: string, args: readonly string[]): Ending {
+  const folder = mkdtempSync(join(tmpdir(), "lio-poller-"));
+  const paths = ["stdout", "stderr"].map((file) => join(folder, file));
+  const files = paths.map((path) => openSync(path, "w"));
+  try {
+    const { status, signal, error } = spawnSync(name, args, { stdio: ["ignore", ...files], timeout: PATIENCE });
+    if (error) throw error;
+    const [stdout, stderr] = paths.map((path) => readFileSync(path, "utf8")) as [string, string];
+    return { status, signal, stdout, stderr };
+  } finally {
+    for (const file of files) closeSync(file);
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** Runs a program, which asserts by itself, under the shell's limits such as `"ulimit -n 64"`. */

@@ -1,32 +1,19 @@
 /** Both ways of delivery to an event loop, as kernels; and what tests of it need. */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Kernel } from "lio-poller";
-import { native, platformKernel } from "./internals.js";
+import { native, PlatformKernel, platformKernel } from "./internals.js";
 
 /** The platform's kernel, with a delivery that is not left to the runtime. */
 function delivering(inLoop: boolean): Kernel {
-  const inner = platformKernel(undefined);
-  return {
-    name: inner.name,
-    open() {
-      const opened = inner.open();
-      return {
-        ...opened,
-        deliver: (descriptor, wake) => {
-          const delivery = native.deliver(descriptor, wake, inLoop);
-          if (typeof delivery === "number") throw new Error(`no delivery: ${delivery}`);
-          return delivery;
-        },
-      };
-    },
-  };
+  const { name } = platformKernel(undefined);
+  return new PlatformKernel(name, native.kernels[name]!, inLoop);
 }
 
 const byThread = { way: "thread", kernel: delivering(false) } as const;
 
-/** All that this runtime can do. */
+/** All that this runtime can do on this system. */
 export const deliveries: readonly { readonly way: string; readonly kernel: Kernel }[] =
-  "Deno" in globalThis || "bun" in process.versions
+  "Deno" in globalThis || "bun" in process.versions || process.platform === "win32"
     ? [byThread]
     : [{ way: "uv_poll", kernel: delivering(true) }, byThread];
 

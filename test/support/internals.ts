@@ -17,7 +17,7 @@ async function built<Module>(path: string): Promise<Module> {
   return (await import(pathToFileURL(join(root, "dist", path)).href)) as Module;
 }
 
-export const { platformKernel } = await built<Platform>("platform.js");
+export const { PlatformKernel, platformKernel } = await built<Platform>("platform.js");
 export const { instanceFor } = await built<Component>("component.js");
 export const { native } = await built<Addon>("native.js");
 export const cabiLower: KernelTerms["cabiLower"] = (await built<KernelTerms>("kernel.js")).cabiLower;

@@ -87,8 +87,9 @@ async function endWorkers(count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     const worker = new Worker(fileURLToPath(import.meta.url), { workerData: i });
     if (i % 2) {
-      await once(worker, "message");
+      const [sockets] = (await once(worker, "message")) as [number[]];
       await worker.terminate();
+      for (const fd of sockets) close(fd);
     } else {
       await once(worker, "exit");
     }
@@ -119,7 +120,7 @@ if (isMainThread) {
   poller.wait(events, { timeout: 0 });
   const { parentPort } = await import("node:worker_threads");
   if ((workerData as number) % 2) {
-    parentPort?.postMessage("watching");
+    parentPort?.postMessage(sockets.flat());
     setInterval(() => {}, 1000);
   }
   // The thread ends, or is ended, with its poller open. Nobody else closes what it has opened.

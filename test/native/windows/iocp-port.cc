@@ -3,10 +3,12 @@
 
 #define LIO_POLLER_GUARD_REQUESTS
 
+#include <atomic>
 #include <thread>
 #include <vector>
 
 #include "../../../host/errors_windows.cc"
+#include "../../../host/handles_windows.h"
 #include "../../../host/kernels/iocp_port.cc"
 #include "afd.h"
 
@@ -33,12 +35,6 @@ Completion Next(Port& port, DWORD milliseconds = 5000) {
 bool Is(const Completion& completion, uint32_t slot, uint32_t generation, uint32_t events) {
   return completion.slot == slot && completion.generation == generation && completion.events == events &&
          completion.error == 0;
-}
-
-DWORD Handles() {
-  DWORD count = 0;
-  GetProcessHandleCount(GetCurrentProcess(), &count);
-  return count;
 }
 
 void ChangesOutOfTurnAreRefused() {
@@ -143,11 +139,12 @@ void AnotherThreadCollects() {
   std::vector<Pair> pairs(50);
   auto port = Port::Open();
   for (uint32_t i = 0; i < 50; i++) port->Add(i, i + 1, pairs[i].one, i / 32, kReadable);
+  Expect("one thread may wait", port->BeginAwaiting() && !port->BeginAwaiting());
   bool ends = false;
   std::mutex mutex;
   std::thread collecting([&] {
     while (true) {
-      port->Collect(1024, INFINITE);
+      port->Await();
       std::lock_guard<std::mutex> lock(mutex);
       if (ends) return;
     }
@@ -171,6 +168,108 @@ void AnotherThreadCollects() {
   }
   port->Interrupt();
   collecting.join();
+  port->EndAwaiting();
+  Port::Close(std::move(port));
+}
+
+/// A thread in `Await`, which can be kept from taking what comes.
+class Awaiting {
+ public:
+  explicit Awaiting(Port& port) : port_(port) {
+    port.BeginAwaiting();
+    thread_ = std::thread([this] {
+      id_ = GetCurrentThreadId();
+      port_.Await();
+      is_over_ = true;
+    });
+    while (id_ == 0) Sleep(1);
+    // It blocks by now. If not, what follows is easier for it.
+    Sleep(100);
+    handle_ = OpenThread(THREAD_SUSPEND_RESUME, FALSE, id_);
+  }
+
+  ~Awaiting() {
+    port_.Interrupt();
+    thread_.join();
+    port_.EndAwaiting();
+    CloseHandle(handle_);
+  }
+
+  void Suspend() { SuspendThread(handle_); }
+  void Resume() { ResumeThread(handle_); }
+
+  /// Whether it ends within some seconds.
+  bool Ends() {
+    const ULONGLONG deadline = GetTickCount64() + 5000;
+    while (!is_over_ && GetTickCount64() < deadline) Sleep(1);
+    return is_over_;
+  }
+
+ private:
+  Port& port_;
+  std::thread thread_;
+  std::atomic<DWORD> id_{0};
+  std::atomic<bool> is_over_{false};
+  HANDLE handle_ = nullptr;
+};
+
+void WhatAnotherThreadDequeuesEndsAwait() {
+  Pair pair;
+  auto port = Port::Open();
+  port->Add(0, 1, pair.one, 0, kReadable);
+  {
+    Awaiting awaiting(*port);
+    awaiting.Suspend();
+    send(pair.two, "x", 1, 0);
+    while (port->Peek(0) == 0) Sleep(1);
+    awaiting.Resume();
+    Expect("dequeued by a look at it", awaiting.Ends());
+  }
+  Expect("which has taken nothing", Is(Next(*port), 0, 1, kReceive));
+  Port::Close(std::move(port));
+}
+
+void WhatIsLeftBehindEndsAwait() {
+  Pair one, other;
+  auto port = Port::Open();
+  port->Add(0, 1, one.one, 0, kReadable);
+  port->Add(1, 1, other.one, 0, kReadable);
+  send(one.two, "x", 1, 0);
+  send(other.two, "x", 1, 0);
+  while (port->Peek(0) == 0 || port->Peek(1) == 0) Sleep(1);
+  Completion completion;
+  {
+    port->BeginAwaiting();
+    // It blocks for nothing, or this hangs.
+    port->Await();
+    port->EndAwaiting();
+  }
+  Expect("one of two", port->Take(&completion, 1, 0) == 1);
+  port->BeginAwaiting();
+  port->Await();
+  port->EndAwaiting();
+  Expect("the other", port->Take(&completion, 1, 0) == 1);
+  Port::Close(std::move(port));
+}
+
+void AnInterruptIsForTheThreadThatAwaits() {
+  auto port = Port::Open();
+  {
+    Awaiting awaiting(*port);
+    awaiting.Suspend();
+    port->Interrupt();
+    Completion none;
+    for (int i = 0; i < 10; i++) Expect("nothing to take", port->Take(&none, 1, 0) == 0);
+    awaiting.Resume();
+    Expect("interrupted, whoever has dequeued that", awaiting.Ends());
+  }
+  port->BeginAwaiting();
+  port->Interrupt();
+  Completion none;
+  for (int i = 0; i < 10; i++) port->Take(&none, 1, 0);
+  // Before it is called: it does not block, or this hangs.
+  port->Await();
+  port->EndAwaiting();
   Port::Close(std::move(port));
 }
 
@@ -180,14 +279,15 @@ void PortsAreClosedWithRequestsUnderWay() {
     auto port = Port::Open();
     for (uint32_t i = 0; i < 100; i++)
       port->Add(i, 1, pairs[i].one, i / 32, i % 7 == 0 ? kReadable | kSend : kReadable);
-    if (round % 2) port->Collect(30, 0);
+    if (round % 2) port->Peek(0);
     for (uint32_t i = 0; i < 100; i += 3) port->Remove(i);
     Port::Close(std::move(port));
   };
   use(0);
-  const DWORD before = Handles();
+  const int64_t before = HandlesOfProcess();
+  Expect("handles are counted", before > 0);
   for (int round = 0; round < 100; round++) use(round);
-  Expect("no handle is left", Handles() == before);
+  Expect("no handle is left", HandlesOfProcess() == before);
   Expect("no request is left", Port::Abandoned() == 0);
 }
 
@@ -218,6 +318,9 @@ int main() {
   ADoorbellRingsOnceUntilItIsTaken();
   ThreadsRingWhileThePortIsClosed();
   AnotherThreadCollects();
+  WhatAnotherThreadDequeuesEndsAwait();
+  WhatIsLeftBehindEndsAwait();
+  AnInterruptIsForTheThreadThatAwaits();
   PortsAreClosedWithRequestsUnderWay();
   RequestsOutliveTheirThread();
   return Verdict();
