@@ -6,6 +6,7 @@
  * that an operation makes is observed, not believed.
  */
 import assert from "node:assert/strict";
+import { afdSituations } from "./cells/afd.js";
 import { epollSituations } from "./cells/epoll.js";
 import { kqueueSituations } from "./cells/kqueue.js";
 import type { Situation } from "./cells/situation.js";
@@ -19,6 +20,7 @@ const tables: Readonly<Record<string, readonly Situation[]>> = {
       .filter((name) => name.startsWith("kqueue-"))
       .map((name) => [name, kqueueSituations]),
   ),
+  afd: afdSituations,
 };
 
 /** Plays a situation in which the kernel says so, or nothing wrong. */

@@ -185,6 +185,7 @@ export const bareWaits: readonly Situation[] = [
     prepare(stage) {
       stage.fds = [stage.idle()];
       stage.poller.add(stage.fd, 7, READABLE);
+      stage.poll();
       stage.quieten();
       stage.kernel.clock.after(5, () => stage.feed(stage.fd));
     },

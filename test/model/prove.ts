@@ -1,10 +1,7 @@
 /**
  * `npm run prove`: random programs, millions of steps, on the component as it ships and on the model of its contract.
  *
- *   --steps N | --seconds N    how much; default 1,000,000 steps for each kernel
- *   --seed S                   the first program; default: the time
- *   --kernel K                 one kernel, such as epoll or kqueue-macos; default: all, one after the other
- *   --program JSON             one program, as a failure prints it
+ * `--help` tells its options. With `--seconds` each kernel has an equal share of them.
  *
  * Exits with 1 at the first difference, and prints the shortest program found that shows it. The last line of a run
  * tells the steps, the faults injected and the differences.
@@ -16,6 +13,15 @@ import { dialects, proved, type Dialect } from "./dialect.js";
 import { ACTIONS, FAULTS, MOST_WEATHER, World, type Program, type Step } from "./program.js";
 
 const LONGEST = 120;
+
+const USAGE = `Usage: npm run prove [-- OPTION…]
+
+  --steps N        steps for each kernel; default 1,000,000
+  --seconds N      in all, of which each kernel has an equal share
+  --seed S         the first program; default: the time
+  --kernel K       one kernel; default: all, one after the other:
+                   ${proved.map(({ name }) => name).join(", ")}
+  --program JSON   one program, as a failure prints it`;
 
 /** The program of a seed. */
 export function programOf(seed: number): Program {
@@ -103,6 +109,7 @@ function prove(dialect: Dialect, { steps, seconds }: Amount, firstSeed: number):
 function main(): void {
   const { values } = parseArgs({
     options: {
+      help: { type: "boolean" },
       steps: { type: "string" },
       seconds: { type: "string" },
       seed: { type: "string" },
@@ -110,6 +117,7 @@ function main(): void {
       program: { type: "string" },
     },
   });
+  if (values.help) return console.log(USAGE);
   const chosen = values.kernel === undefined ? proved : [dialects[values.kernel]];
   const known = chosen.filter((dialect) => dialect !== undefined);
   if (known.length === 0)
