@@ -440,7 +440,7 @@ describe("without a poller of one's own", () => {
       const { status, stdout, stderr } = run("watching", ["throwing"]);
       assert.deepEqual({ status, stderr }, { status: 0, stderr: "" });
       const lines = stdout.trim().split("\n");
-      assert.equal(lines.filter((line) => line === "caught Error: thrown by 1").length, 3);
+      assert.ok(lines.filter((line) => line === "caught Error: thrown by 1").length >= 3);
       assert.ok(lines.filter((line) => line === "called 2").length >= 3);
     });
 

@@ -46,15 +46,24 @@ const scenarios: Readonly<Record<string, () => unknown>> = {
     console.log("step");
   },
   throwing: () => {
-    let caught = 0;
+    let [caught, called] = [0, 0];
+    // In whichever order they come.
+    const endAfterThree = (): void => {
+      if (caught >= 3 && called >= 3) process.exit();
+    };
     process.on("uncaughtException", (error) => {
       console.log(`caught ${error}`);
-      if (++caught === 3) process.exit();
+      caught++;
+      endAfterThree();
     });
     watch(eventfd(1), READABLE, () => {
       throw new Error("thrown by 1");
     });
-    watch(eventfd(1), READABLE, print("called 2"));
+    watch(eventfd(1), READABLE, () => {
+      console.log("called 2");
+      called++;
+      endAfterThree();
+    });
   },
 };
 
