@@ -271,7 +271,9 @@ int Port::Arm(uint32_t index, uint32_t generation, uint32_t events) {
   // While it had no request, nothing told that it was closed, and its number is perhaps another's.
   const Names now = NamesOf(slot.given);
   if (IsAnother(slot.names, now)) return now.is_open ? kENOENT : kEBADF;
-  return ArmSlot(slot, index, generation, events);
+  if (int error = ArmSlot(slot, index, generation, events)) return error;
+  slot.generation = generation;
+  return 0;
 }
 
 int Port::ArmSlot(Slot& slot, uint32_t index, uint32_t generation, uint32_t events) {

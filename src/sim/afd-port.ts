@@ -189,6 +189,7 @@ export class Port {
     const description = this.#descriptors.find(Number(slot.socket));
     if (description === undefined) return "bad-descriptor";
     if (description !== slot.added) return "not-found";
+    slot.generation = token.generation;
     slot.arm(description, events, token);
     return undefined;
   }

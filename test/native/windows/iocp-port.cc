@@ -86,6 +86,25 @@ void ASocketThatIsClosedIsWatchedNoMore() {
   Port::Close(std::move(port));
 }
 
+void WhatCameOfAnEarlierSocketIsNotPeekedAt() {
+  Pair first, second;
+  auto port = Port::Open();
+  port->Add(0, 1, first.one, 0, kReadable);
+  closesocket(first.one);
+  Expect("adding another after a close", port->Add(0, 2, second.one, 0, 0) == 0);
+  Expect("peeking at the other", port->Peek(0) == 0);
+  Expect("the close of the first", Is(Next(*port), 0, 1, afd::kLocalClose));
+  Port::Close(std::move(port));
+}
+
+void WhatIsRefusedLeavesNoGap() {
+  Pair pair;
+  auto port = Port::Open();
+  Expect("what is not open, in the first group", port->Add(0, 1, 0x7ffffff0, 0, kReadable) == kEBADF);
+  Expect("a socket in the next one", port->Add(1, 1, pair.one, 1, kReadable) == 0);
+  Port::Close(std::move(port));
+}
+
 void AddingTakesTheSlotOver() {
   Pair first, second;
   auto port = Port::Open();
@@ -314,6 +333,8 @@ int main() {
   ChangesOutOfTurnAreRefused();
   ARequestIsOverWhenItIsTaken();
   ASocketThatIsClosedIsWatchedNoMore();
+  WhatCameOfAnEarlierSocketIsNotPeekedAt();
+  WhatIsRefusedLeavesNoGap();
   AddingTakesTheSlotOver();
   ADoorbellRingsOnceUntilItIsTaken();
   ThreadsRingWhileThePortIsClosed();
