@@ -7,7 +7,7 @@ import { Worker } from "node:worker_threads";
 import { type Events, Interest, Poller, type ReadyEvent, readable, watch, writable } from "lio-poller";
 import { accept, close, connect, listen, localAddress, read, socketpair, write } from "lio-poller/io";
 import { run } from "../support/child.js";
-import { idle, until } from "../support/deliveries.js";
+import { idle, until, untilIdly } from "../support/deliveries.js";
 import { collectUntil } from "../support/garbage.js";
 import { native } from "../support/internals.js";
 import { Random } from "../support/random.js";
@@ -134,8 +134,7 @@ describe("an attached poller on AFD", () => {
       for (const [, peer] of pairs) write(peer, byte);
       // It asks whether the socket was closed, and takes along what there is.
       assert.throws(() => poller.add(pairs[0]![0], 0, READABLE), { code: "EEXIST" });
-      // Nothing else wakes the loop for longer than the test may take.
-      while (arrived < before + 20) await idle(1);
+      await untilIdly(() => arrived === before + 20);
     }
     assert.equal(arrived, 2000);
   });
