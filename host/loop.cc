@@ -100,6 +100,7 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
     napi_release_threadsafe_function(function_, napi_tsfn_abort);
     function_ = nullptr;
     waiter_.reset();
+    gate_.reset();
     hook_.reset();
   }
 
@@ -107,12 +108,12 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
   void Run() {
     while (true) {
       waiter_->Wait();
-      std::unique_lock<std::mutex> lock(mutex_);
+      std::unique_lock<std::mutex> lock(gate_->mutex);
       if (is_closed_) return;
       is_acknowledged_ = false;
       // Without a limit to its queue this neither blocks nor fails, but when the loop is about to end.
       if (napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking) != napi_ok) return;
-      changed_.wait(lock, [this] { return is_acknowledged_ || is_closed_; });
+      gate_->changed.wait(lock, [this] { return is_acknowledged_ || is_closed_; });
       if (is_closed_) return;
     }
   }
@@ -130,18 +131,24 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
   }
 
   void Set(bool ByThread::*flag) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    if (gate_ == nullptr) return;
+    std::lock_guard<std::mutex> lock(gate_->mutex);
     this->*flag = true;
-    changed_.notify_one();
+    gate_->changed.notify_one();
   }
+
+  struct Gate {
+    std::mutex mutex;
+    std::condition_variable changed;
+  };
 
   napi_env env_;
   std::unique_ptr<Waiter> waiter_;
   napi_threadsafe_function function_ = nullptr;
   Thread thread_;
   std::unique_ptr<ClosedAtExit> hook_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  /// Null once closed: in some C libraries these hold handles of the system's, and this is there until it is collected.
+  std::unique_ptr<Gate> gate_ = std::make_unique<Gate>();
   bool is_closed_ = false;
   bool is_acknowledged_ = false;
 };

@@ -61,6 +61,7 @@ const LEFT_OUT = {
     ["needs no system call for a registration that is armed again", "a request ends with its event: another is a call"],
     ["follows its kernel object when that is replaced", NO_PORT_REBUILD],
     ["can be one on a kernel that was restricted", OF_EPOLL],
+    ["is kept if it is ready by then, also for no time at all", "a request for what is ready ends soon, not at once"],
     ["is kept at an end and at a hang-up", "a peer that closes ends one direction: only a reset is a hang-up"],
   ],
 };

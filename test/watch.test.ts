@@ -584,7 +584,7 @@ describe("without a poller of one's own", () => {
   });
 
   it("nothing is left open", async () => {
-    const leaks = watchLeaks();
+    const leaks = watchLeaks(2);
     const [readEnd, writeEnd] = pipe();
     const copy = dup(readEnd);
     await writable(writeEnd);

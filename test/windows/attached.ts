@@ -7,7 +7,7 @@ import { Worker } from "node:worker_threads";
 import { type Events, Interest, Poller, type ReadyEvent, readable, watch, writable } from "lio-poller";
 import { accept, close, connect, listen, localAddress, read, socketpair, write } from "lio-poller/io";
 import { run } from "../support/child.js";
-import { idle, until } from "../support/deliveries.js";
+import { idle, until, untilIdly } from "../support/deliveries.js";
 import { collectUntil } from "../support/garbage.js";
 import { native } from "../support/internals.js";
 import { Random } from "../support/random.js";
@@ -25,15 +25,16 @@ const threads = native.io.openThreads as () => number;
 
 /** Does something often, after once for what is opened once, and asserts that nothing is left of it. */
 async function assertLeavesNothing(times: number, act: (i: number) => unknown): Promise<void> {
-  for (let i = 0; i < 3; i++) await act(i);
+  await act(0);
   await idle(5);
   const before = [handles(), threads()] as const;
   assert.ok(before[0] > 0 && before[1] > 0, "they are counted");
   for (let i = 0; i < times; i++) await act(i);
   const left = (): [number, number] => [handles() - before[0], threads() - before[1]];
-  // MinGW's condition variables have handles, and are collected with what was closed.
-  await collectUntil(() => Math.max(...left()) <= 0);
-  assert.ok(Math.max(...left()) < Math.min(TOLERANCE, times), `${left().join(" handles and ")} threads are left`);
+  const isLittle = (): boolean => Math.max(...left()) < Math.min(TOLERANCE, times);
+  // What a thread that has ended held may go a moment later.
+  await collectUntil(isLittle);
+  assert.ok(isLittle(), `${left().join(" handles and ")} threads are left`);
 }
 
 describe("an attached poller on AFD", () => {
@@ -84,7 +85,7 @@ describe("an attached poller on AFD", () => {
     poller.delete(fd);
     // What is left unread makes a reset of the close.
     write(other, byte);
-    assert.ok((await readable(otherPeer)).readable);
+    assert.ok((await readable(otherPeer, { timeout: 30_000 })).readable);
     poller.add(other, 4, READABLE);
     shut(otherPeer);
     await until(() => batches.flat().some(({ key }) => key === 4));
@@ -134,8 +135,7 @@ describe("an attached poller on AFD", () => {
       for (const [, peer] of pairs) write(peer, byte);
       // It asks whether the socket was closed, and takes along what there is.
       assert.throws(() => poller.add(pairs[0]![0], 0, READABLE), { code: "EEXIST" });
-      // Nothing else wakes the loop for longer than the test may take.
-      while (arrived < before + 20) await idle(1);
+      await untilIdly(() => arrived === before + 20);
     }
     assert.equal(arrived, 2000);
   });
@@ -170,7 +170,7 @@ describe("an attached poller on AFD", () => {
   it("can be closed and detached at any moment, also while its thread holds what it has dequeued", async () => {
     const random = new Random(5);
     const pairs = Array.from({ length: 40 }, () => pair());
-    await assertLeavesNothing(200, async (i) => {
+    await assertLeavesNothing(100, async (i) => {
       using busy = new Poller();
       busy.attach(note);
       for (const [key, [fd]] of pairs.entries()) busy.add(fd, key, key % 4 === i % 4 ? WRITABLE : READABLE);
@@ -196,7 +196,7 @@ describe("an attached poller on AFD", () => {
       }
       poller.detach();
     });
-    assert.equal(attached, 1003);
+    assert.equal(attached, 1001);
   });
 
   it("serves promises and an iteration over a connection", async () => {
@@ -264,7 +264,7 @@ describe("a thread that ends with attached pollers on AFD", () => {
   ];
   for (const [what, ending, code] of endings) {
     it(`gives everything back when it ${what}`, async () => {
-      await assertLeavesNothing(3, async () => assert.equal(await end(ending), code));
+      await assertLeavesNothing(2, async () => assert.equal(await end(ending), code));
     });
   }
 
@@ -273,7 +273,7 @@ describe("a thread that ends with attached pollers on AFD", () => {
     ["its callbacks never rest", "fire"],
   ] as const) {
     it(`gives everything back when it is terminated while ${what}`, async () => {
-      await assertLeavesNothing(3, async (i) => assert.equal(await end(ending, i), 1));
+      await assertLeavesNothing(2, async (i) => assert.equal(await end(ending, i), 1));
     });
   }
 });
