@@ -126,12 +126,6 @@ const WEBASSEMBLY_TYPES = `declare namespace WebAssembly {
 }
 `;
 
-/** In what jco generates, this name is ours. */
-const REGISTRY = 'import { LastingRegistry as FinalizationRegistry } from "../../finalization.js";\n';
-
-/** What goes before the files that jco generates. */
-const before = (kernel, name) => ({ [`${kernel}.d.ts`]: WEBASSEMBLY_TYPES, [`${kernel}.js`]: REGISTRY })[name];
-
 async function write(path, content) {
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, content);
@@ -144,8 +138,8 @@ export async function buildComponents() {
     await rm(folder, { recursive: true, force: true });
     await write(join(root, `dist/${kernel}.component.wasm`), component);
     for (const [name, content] of Object.entries(files)) {
-      const text = before(kernel, name);
-      await write(join(folder, name), text === undefined ? content : text + Buffer.from(content).toString());
+      const isRoot = name === `${kernel}.d.ts`;
+      await write(join(folder, name), isRoot ? WEBASSEMBLY_TYPES + Buffer.from(content).toString() : content);
     }
     console.log(`${kernel}: core module ${core.length} bytes, component ${component.length} bytes`);
   }

@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import { type ComponentName, components } from "./components.js";
 import { pollerError, type PollerError } from "./errors.js";
+import "./finalization.js";
 import type { Delivery, Kernel, OpenKernel } from "./kernel.js";
 
 /** A resource of the component: jco's object, and what the component knows it by. */

@@ -1,31 +1,15 @@
 /**
- * One registry for the finalizers of a thread, in place of those that jco makes for each instance of a component.
+ * Keeps V8 calling finalizers, which give back what users drop.
  *
- * In Node before 26, V8 runs no finalizer of anybody any more once a registry is collected after something registered with
- * it, and before its callback has run: V8's one task for callbacks then finds none to call, and is never posted again.
- * Instances come and go with their kernels. Their registries must not.
+ * In Node before 26, V8 calls no finalizer of anybody any more once its task for that has found no registry with something
+ * to call, because the only one was collected meanwhile. The registries that jco makes belong to an instance of a component,
+ * and go with the kernel that it is for. So there is one here that lasts, and that has something to call after each
+ * collection.
  */
-interface Held {
-  readonly owner: WeakRef<LastingRegistry<never>>;
-  readonly value: unknown;
+const lasting = new FinalizationRegistry<undefined>(registerGarbage);
+
+function registerGarbage(): void {
+  lasting.register({}, undefined);
 }
 
-const registry = new FinalizationRegistry<Held>(({ owner, value }) => owner.deref()?.finalize(value as never));
-
-/** What is used of a `FinalizationRegistry`. It is not kept alive by what is registered with it. */
-export class LastingRegistry<T> {
-  readonly finalize: (value: T) => void;
-  readonly #self = new WeakRef(this);
-
-  constructor(finalize: (value: T) => void) {
-    this.finalize = finalize;
-  }
-
-  register(target: WeakKey, value: T, token: WeakKey): void {
-    registry.register(target, { owner: this.#self, value }, token);
-  }
-
-  unregister(token: WeakKey): void {
-    registry.unregister(token);
-  }
-}
+registerGarbage();
