@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { type ComponentName, components } from "./components.js";
 import { pollerError, type PollerError } from "./errors.js";
-import "./finalization.js";
+import { registerGarbage } from "./finalization.js";
 import type { Delivery, Kernel, OpenKernel } from "./kernel.js";
 
 /** A resource of the component: jco's object, and what the component knows it by. */
@@ -220,6 +220,8 @@ function compiled(path: string): WebAssembly.Module {
   }
   return module;
 }
+
+registerGarbage();
 
 const instances = new WeakMap<Kernel, Instance>();
 

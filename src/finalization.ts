@@ -8,8 +8,7 @@
  */
 const lasting = new FinalizationRegistry<undefined>(registerGarbage);
 
-function registerGarbage(): void {
+/** To be called once in each thread; then it calls itself. */
+export function registerGarbage(): void {
   lasting.register({}, undefined);
 }
-
-registerGarbage();
