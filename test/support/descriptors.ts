@@ -23,6 +23,16 @@ export function openFiles(): ReadonlyMap<number, string> {
   return found;
 }
 
+/** What is open beside what was; a runtime may have closed something of its own meanwhile. */
+export function openedSince(before: ReadonlyMap<number, string>): readonly string[] {
+  const known = [...before.values()];
+  return [...openFiles().values()].filter((file) => {
+    const place = known.indexOf(file);
+    if (place !== -1) known.splice(place, 1);
+    return place === -1;
+  });
+}
+
 /** Whether a descriptor is closed in a program that this one starts. */
 export function isCloseOnExec(fd: number): boolean {
   const [, octal = ""] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1")) ?? [];
