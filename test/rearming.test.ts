@@ -61,6 +61,12 @@ describe("a registration that is armed again", () => {
     assert.deepEqual([poller.stats().rearmsMade, poller.stats().rearmsLeftOut], [2, 3]);
   });
 
+  it("in time once is no habit: late as before, it costs one still", () => {
+    changesIn(20, late);
+    changesIn(1, inTime);
+    assert.equal(changesIn(1, late), 1);
+  });
+
   it("in time again costs nothing before long, however often it was late", () => {
     changesIn(20, late);
     changesIn(4, inTime);
