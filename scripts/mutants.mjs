@@ -32,7 +32,7 @@ const QUICK = 30;
 const THOROUGH = 180;
 /** What is in the suite that can catch more, quickest first. */
 const TESTS =
-  "selftest proved rearming timers lifecycle events arguments waiting notifier trap lifting faults memory cells watch";
+  "selftest proved rearming timers lifecycle events arguments waiting notifier trap lifting faults memory attach watch cells";
 /** Tests that depend on signals or on garbage collection: one that fails by chance would count as a catch. */
 const BY_CHANCE = "dropped|collected|signals";
 

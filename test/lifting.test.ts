@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { Events, Interest, Poller, type Change, type ImportedFunction, type Kernel, type Mode } from "lio-poller";
 import { SimulatedEpoll, SimulatedKqueue } from "lio-poller/sim";
 import { flavours } from "./contract/worlds.js";
+import { instanceFor } from "./support/internals.js";
 import { JcoPoller, JcoRoom, jcoInstance, nodeName } from "./support/jco-poller.js";
 import { PlainKernel } from "./support/plain-kernel.js";
 import { Random } from "./support/random.js";
@@ -356,4 +357,13 @@ describe("an error code", () => {
       assert.equal(events.toArray()[0]?.errorCode, code);
     });
   }
+});
+
+describe("a result in the component's memory", () => {
+  it("begins with 1 if the call failed, as the canonical ABI has it for every host", () => {
+    const instance = instanceFor(new SimulatedEpoll());
+    const { representation } = instance.createPoller();
+    const at = instance.delete(representation, 999);
+    assert.equal(instance.words[at >> 2], 1);
+  });
 });
