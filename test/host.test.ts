@@ -1,7 +1,7 @@
 /** The addon's epoll functions, called as a hostile component would: never outside its memory, never a raw descriptor. */
 import assert from "node:assert/strict";
 import { close, eventfd } from "lio-poller/io";
-import { kernelObjects, openFiles } from "./support/descriptors.js";
+import { kernelObjects, openedSince, openFiles } from "./support/descriptors.js";
 import { native } from "./support/internals.js";
 
 type CoreFunction = (...values: (number | bigint)[]) => unknown;
@@ -44,7 +44,7 @@ describe("the addon's epoll", () => {
   afterEach(() => {
     kernel.close();
     close(fd);
-    assert.deepEqual(openFiles(), before);
+    assert.deepEqual(openedSince(before), []);
   });
 
   const bound = (name: string): CoreFunction =>

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { constants, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -29,6 +29,7 @@ import {
   type Address,
 } from "lio-poller/io";
 import { evaluation } from "./support/child.js";
+import { openedSince, openFiles } from "./support/descriptors.js";
 
 const require = createRequire(import.meta.url);
 const root = dirname(require.resolve("lio-poller/package.json"));
@@ -95,7 +96,7 @@ async function eventually<Result>(action: () => Result): Promise<Exclude<Result,
 
 describe("the descriptor helpers", () => {
   let directory: string;
-  let openBefore: string[];
+  let openBefore: ReadonlyMap<number, string>;
   const mine = new Set<number>();
 
   /** Closes the descriptor after the test. */
@@ -115,10 +116,6 @@ describe("the descriptor helpers", () => {
     close(fd);
   }
 
-  function openDescriptors(): string[] {
-    return readdirSync("/proc/self/fd");
-  }
-
   before(() => {
     directory = mkdtempSync(join(tmpdir(), "lio-poller-"));
     // What starts processes may open something once.
@@ -130,13 +127,13 @@ describe("the descriptor helpers", () => {
   });
 
   beforeEach(() => {
-    openBefore = openDescriptors();
+    openBefore = openFiles();
   });
 
   afterEach(() => {
     for (const fd of mine) close(fd);
     mine.clear();
-    assert.deepEqual(openDescriptors(), openBefore, "open descriptors");
+    assert.deepEqual(openedSince(openBefore), [], "open descriptors");
   });
 
   describe("pipe", () => {

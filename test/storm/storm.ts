@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { Worker } from "node:worker_threads";
 import { command, programPath } from "../support/child.js";
-import { openFiles } from "../support/descriptors.js";
+import { openedSince, openFiles } from "../support/descriptors.js";
 import { Random } from "../support/random.js";
 import { closeDescriptors, type Descriptors, openDescriptors, type State, STATES } from "./states.js";
 
@@ -51,10 +51,9 @@ function draw(random: Random, isWorker: boolean): Orders {
 /** Runs so many workers. @throws if one does not end as it should, or something is left of them */
 export async function runWorkers(count: number, seed: number): Promise<Tally> {
   await oneWorker({ state: "firing", ending: "exit", delay: 0, isInWorker: false });
-  const before = [...openFiles().values()].toSorted();
+  const before = openFiles();
   const tally = await runAll(count, seed, true, oneWorker);
-  const after = [...openFiles().values()].toSorted();
-  assert.deepEqual(after, before, "descriptors were left open");
+  assert.deepEqual(openedSince(before), [], "descriptors were left open");
   return tally;
 }
 
