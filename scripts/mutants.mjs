@@ -32,7 +32,7 @@ const QUICK = 30;
 const THOROUGH = 180;
 /** What is in the suite that can catch more, quickest first. */
 const TESTS =
-  "selftest proved rearming timers lifecycle events arguments waiting notifier trap lifting faults memory attach watch cells";
+  "selftest proved rearming stats timers lifecycle events arguments waiting notifier trap lifting faults memory attach watch cells";
 /** Tests that depend on signals or on garbage collection: one that fails by chance would count as a catch. */
 const BY_CHANCE = "dropped|collected|signals";
 
@@ -68,8 +68,8 @@ function shuffled(array, seed) {
   return order;
 }
 
-function describe({ file, line, what, context }) {
-  return `${file}:${line}: ${what}   in: ${context}`;
+function describe({ file, line, what, nth, context }) {
+  return `${file}:${line}: ${what}${nth > 1 ? ` (number ${nth})` : ""}   in: ${context}`;
 }
 
 function handmade() {
@@ -176,8 +176,8 @@ async function look(mutant, lane) {
   return true;
 }
 
-function isSame(entry, { file, context, what }) {
-  return entry.file === file && entry.line === context && entry.change === what;
+function isSame(entry, { file, context, what, nth }) {
+  return entry.file === file && entry.line === context && entry.change === what && (entry.nth ?? 1) === nth;
 }
 
 /** Looks at mutants, two at a time, until there were enough. */

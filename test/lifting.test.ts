@@ -5,6 +5,7 @@
  * plain functions, which jco lowers, and the component all by jco. Every word must be the same.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { Events, Interest, Poller, type Change, type ImportedFunction, type Kernel, type Mode } from "lio-poller";
 import { SimulatedEpoll, SimulatedKqueue } from "lio-poller/sim";
 import { flavours } from "./contract/worlds.js";
@@ -365,5 +366,24 @@ describe("a result in the component's memory", () => {
     const { representation } = instance.createPoller();
     const at = instance.delete(representation, 999);
     assert.equal(instance.words[at >> 2], 1);
+  });
+});
+
+describe("the component's allocator", () => {
+  it("keeps what is in a block that it makes larger, as the canonical ABI has it", () => {
+    const core = new URL(import.meta.resolve("lio-poller/package.json"));
+    const module = new WebAssembly.Module(readFileSync(new URL("dist/component/epoll/epoll.core.wasm", core)));
+    // Nothing is asked of the host.
+    const imports: Record<string, Record<string, () => number>> = {};
+    for (const { module: from, name } of WebAssembly.Module.imports(module)) (imports[from] ??= {})[name] = () => 0;
+    const { exports } = new WebAssembly.Instance(module, imports);
+    const memory = exports["memory"] as WebAssembly.Memory;
+    const realloc = exports["cabi_realloc"] as (old: number, oldSize: number, align: number, size: number) => number;
+    const content = (at: number): Uint8Array => new Uint8Array(memory.buffer, at, 40_000);
+    const old = realloc(0, 0, 8, 40_000);
+    content(old).fill(7);
+    const larger = realloc(old, 40_000, 8, 100_000);
+    assert.notEqual(larger, old);
+    assert.ok(content(larger).every((byte) => byte === 7));
   });
 });

@@ -46,9 +46,23 @@ describe("a registration that is armed again", () => {
     assert.equal(changesIn(10, inTime), 0);
   });
 
+  it("late once is no habit yet: a call disarms it the next time, too", () => {
+    // Disarmed, armed and disarmed again, by a change each. To arm it the second time goes with the wait after these.
+    assert.equal(changesIn(2, late), 3);
+  });
+
   it("late, time and again, costs one: the kernel disarms it by itself then", () => {
     changesIn(4, late);
     assert.equal(changesIn(10, late), 10);
+  });
+
+  it("in time by the long way, with a mode given, is not taken for late: what is late then is so for the first time", () => {
+    const inTimeWithMode = (): void => {
+      assert.equal(poller.wait(events, { timeout: 0 }), 1);
+      poller.modify(fd, 1, R, { mode: "oneshot" });
+    };
+    assert.equal(changesIn(3, inTimeWithMode), 0);
+    assert.equal(changesIn(2, late), 3);
   });
 
   it("is counted, by whether that took a call", () => {

@@ -48,7 +48,7 @@ export function coreFiles(kernel) {
   return [...common.filter((file) => !empty.includes(file)), `assembly/kernels/${kernel}.ts`];
 }
 
-/** A change of one place: `{ file, from, to, text, line, what }`. */
+/** A change of one place: `{ file, from, to, text, line, context, what, nth }`, the nth such change of its line. */
 export function sitesOf(file) {
   const source = readFileSync(join(root, file), "utf8");
   const parser = new Parser();
@@ -58,7 +58,9 @@ export function sitesOf(file) {
   const add = (from, to, text) => {
     const line = lineOf(from);
     const what = `${source.slice(from, to).replaceAll(/\s+/g, " ")} → ${text.replaceAll(/\s+/g, " ") || "nothing"}`;
-    sites.push({ file, from, to, text, line, context: source.split("\n")[line - 1].trim(), what });
+    const context = source.split("\n")[line - 1].trim();
+    const nth = sites.filter((other) => other.line === line && other.what === what).length + 1;
+    sites.push({ file, from, to, text, line, context, what, nth });
   };
   const textOf = ({ range }) => source.slice(range.start, range.end);
 
