@@ -1,7 +1,7 @@
 /** What changes cost, and how they go down: what the contract cannot show, because readiness is the same either way. */
 import assert from "node:assert/strict";
 import { Events, Interest, Poller, type PollerStats } from "lio-poller";
-import { SimulatedEpoll } from "lio-poller/sim";
+import { FaultyKernel, SimulatedEpoll, type Fault } from "lio-poller/sim";
 import { Random } from "./support/random.js";
 import { WrappedKernel } from "./support/wrapped-kernel.js";
 
@@ -118,6 +118,26 @@ describe("a wait with more changes than go in one call", () => {
   });
 });
 
+describe("a wait with no timeout", () => {
+  it("does not block while a change is left for the next call, also if it is descriptor 0's", () => {
+    const simulated = new SimulatedEpoll();
+    const { io } = simulated;
+    using poller = new Poller({ kernel: simulated });
+    const events = new Events(2000);
+    const original = io.eventfd(1);
+    assert.equal(io.dup(original, 0), 0);
+    const fds = [...Array.from({ length: 1024 }, () => io.eventfd(1)), 0];
+    for (const [key, fd] of fds.entries()) poller.add(fd, key, R);
+    for (let told = 0; told < fds.length;) told += poller.wait(events, { timeout: 0 });
+    for (let i = 0; i < 3; i++) assert.equal(poller.wait(events, { timeout: 0 }), 0);
+    for (const fd of fds) if (fd !== 0) io.read(fd, new Uint8Array(8));
+    // One more than go in a call.
+    for (const [key, fd] of fds.entries()) poller.modify(fd, key, R);
+    assert.equal(poller.wait(events), 1);
+    assert.equal(events.toArray()[0]?.key, 1024);
+  });
+});
+
 describe("a batch", () => {
   it("counts each change that the kernel was asked for", () => {
     const simulated = new SimulatedEpoll();
@@ -184,5 +204,75 @@ describe("a kernel object that is replaced", () => {
     for (const { key, errorCode } of events) assert.equal(errorCode, undefined, `${key}`);
     assert.equal(poller.stats().registrations, fds.length);
     assert.equal(poller.stats().rebuilds, 1);
+  });
+
+  /** A registration whose duplicate goes on reporting when it has ended, which nothing but another kernel object ends. */
+  function leaveBehind(poller: Poller, { io }: SimulatedEpoll): void {
+    const closed = io.eventfd(1);
+    poller.add(closed, 1000, R, { mode: "level" });
+    io.dup(closed);
+    io.close(closed);
+    poller.delete(closed);
+  }
+
+  it("takes registrations along that lie far apart, and nothing from between them", () => {
+    const simulated = new SimulatedEpoll();
+    using poller = new Poller({ kernel: simulated });
+    const events = new Events(1000);
+    const original = simulated.io.eventfd(1);
+    const near = Array.from({ length: 300 }, () => simulated.io.dup(original));
+    const far = simulated.io.dup(original, 20_000);
+    // A batch leaves its traces in memory.
+    poller.apply(near.map((fd, key) => ({ op: "add", fd, key, interest: R, mode: "level" })));
+    poller.apply(near.map((fd, key) => ({ op: "modify", fd, key, interest: R, mode: "level" })));
+    poller.apply(near.map((fd) => ({ op: "delete", fd })));
+    poller.add(far, 1, R, { mode: "level" });
+    leaveBehind(poller, simulated);
+    while (poller.stats().rebuilds === 0) poller.wait(events, { timeout: 0 });
+    const { changes } = poller.stats();
+    const calls = simulated.calls.control;
+    assert.equal(poller.wait(events, { timeout: 0 }), 1);
+    assert.deepEqual([poller.stats().registrations, poller.stats().changes], [1, changes]);
+    assert.equal(simulated.calls.control, calls);
+  });
+
+  it("leaves behind only what was refused, whatever was refused before", () => {
+    const simulated = new SimulatedEpoll();
+    const coming: (Fault & { readonly changes: number })[] = [];
+    const kernel = new FaultyKernel(simulated, ({ name, changes }) => {
+      if (name !== "control" || changes.length !== coming[0]?.changes) return undefined;
+      return coming.splice(0, 1);
+    });
+    using poller = new Poller({ kernel });
+    const events = new Events(4);
+    const original = simulated.io.eventfd(1);
+    const [first, second] = [simulated.io.dup(original), simulated.io.dup(original)];
+    const far = simulated.io.dup(original, 20_000);
+    const added = [first, second, far].map((fd, key) => ({ op: "add", fd, key, interest: R, mode: "level" }) as const);
+    coming.push({ kind: "change", index: 2, error: "ENOMEM", changes: 3 });
+    assert.deepEqual(
+      poller.apply(added).map((error) => error?.code),
+      [undefined, undefined, "ENOMEM"],
+    );
+    poller.add(far, 2, R, { mode: "level" });
+    leaveBehind(poller, simulated);
+    // The two that are near each other leave the old kernel object, and one of them may not come into the new one.
+    coming.push({ kind: "delay", milliseconds: 0, changes: 2 });
+    coming.push({ kind: "change", index: 0, error: "ENOSPC", changes: 2 });
+    const errors: unknown[] = [];
+    while (poller.stats().rebuilds === 0) {
+      poller.wait(events, { timeout: 0 });
+      for (const { key, errorCode } of events) if (errorCode !== undefined) errors.push([key, errorCode]);
+    }
+    assert.deepEqual(errors, [[0, "ENOSPC"]]);
+    poller.wait(events, { timeout: 0 });
+    const told = events.toArray().map(({ key, errorCode }) => [key, errorCode] as const);
+    assert.deepEqual(
+      told.toSorted(([one], [other]) => Number(one) - Number(other)),
+      [
+        [1, undefined],
+        [2, undefined],
+      ],
+    );
   });
 });
