@@ -1,7 +1,7 @@
 /** What a poller counts. */
 import assert from "node:assert/strict";
 import { Events, Interest, Poller } from "lio-poller";
-import { SimulatedEpoll } from "lio-poller/sim";
+import { FaultyKernel, SimulatedEpoll } from "lio-poller/sim";
 
 describe("the statistics of a poller", () => {
   it("count what it has done, each under its name", () => {
@@ -46,5 +46,21 @@ describe("the statistics of a poller", () => {
     holds({ timers: 1, changes: 5, registrations: 2 });
     assert.throws(() => poller.wait(new Events(0), { timeout: 0 }), { code: "EINVAL" });
     holds({});
+  });
+});
+
+describe("a wait", () => {
+  it("asks for the time only if something depends on it", () => {
+    let asked = 0;
+    const simulated = new SimulatedEpoll();
+    const kernel = new FaultyKernel(simulated, ({ name }) => void (name === "now" && asked++));
+    using poller = new Poller({ kernel });
+    const events = new Events(4);
+    poller.add(simulated.io.eventfd(1), 1, Interest.READABLE, { mode: "level" });
+    for (let i = 0; i < 10; i++) poller.wait(events, { timeout: 0 });
+    poller.wait(events);
+    assert.equal(asked, 0);
+    poller.wait(events, { timeout: 1 });
+    assert.notEqual(asked, 0);
   });
 });
