@@ -9,19 +9,24 @@ import assert from "node:assert/strict";
 import { Interest } from "lio-poller";
 import {
   PLACES,
+  addAll,
   applied,
   armWithNextWait,
   assertAddable,
+  assertDeletedOrNot,
   assertToldOnce,
   bareWaits,
+  deleteAll,
   fine,
   isGone,
   itself,
   keysBut,
   making,
+  modifyAll,
   notifyingBy,
   oneOf,
   poll,
+  prepareFive,
   type Situation,
 } from "./situation.js";
 import type { Answer, Stage, Told } from "./stage.js";
@@ -160,12 +165,8 @@ const batches: readonly Situation[] = PLACES.flatMap((place): Situation[] => [
     call: "control",
     change: "add",
     place,
-    prepare: (stage) => void (stage.fds = PLACES.map(() => stage.ready())),
-    act: (stage) =>
-      applied(
-        stage,
-        stage.fds.map((fd, index) => ({ op: "add", fd, key: 7 + index, interest: READABLE })),
-      ),
+    prepare: prepareFive,
+    act: addAll,
     right: (error) => oneOf(place, error),
     after(stage) {
       assert.deepEqual(stage.poll(), keysBut(place, 7));
@@ -180,11 +181,7 @@ const batches: readonly Situation[] = PLACES.flatMap((place): Situation[] => [
     change,
     place,
     prepare: (stage) => (change === "cancel" ? pending(stage, 5) : fired(stage, 5)),
-    act: (stage) =>
-      applied(
-        stage,
-        stage.fds.map((fd, index) => ({ op: "modify", fd, key: 27 + index, interest: WRITABLE })),
-      ),
+    act: modifyAll,
     right: (error) => oneOf(place, change === "cancel" ? cancelling(error) : error),
     after(stage, error) {
       const isMade = change === "cancel" && error === "ENOENT";
@@ -208,17 +205,9 @@ const batches: readonly Situation[] = PLACES.flatMap((place): Situation[] => [
     change: "remove",
     place,
     prepare: (stage) => stage.register("level", 5),
-    act: (stage) =>
-      applied(
-        stage,
-        stage.fds.map((fd) => ({ op: "delete", fd })),
-      ),
+    act: deleteAll,
     right: (error) => oneOf(place, removing(error)),
-    after(stage, error) {
-      const left: Told[] = error === "EBADF" ? [] : [[7 + place, undefined]];
-      for (let round = 0; round < 4; round++) assert.deepEqual(stage.poll(), left, `round ${round}`);
-      assert.equal(stage.poller.stats().registrations, 1 + left.length);
-    },
+    after: (stage, error) => assertDeletedOrNot(stage, place, error === "EBADF"),
   },
 ]);
 

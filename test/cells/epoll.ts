@@ -7,20 +7,25 @@ import { Interest } from "lio-poller";
 import { takeAllMemory } from "../support/exhaustion.js";
 import {
   PLACES,
+  addAll,
   applied,
   armWithNextWait,
   assertAddable,
+  assertDeletedOrNot,
   assertNotThere,
   assertToldOnce,
   bareWaits,
+  deleteAll,
   fine,
   isGone,
   itself,
   keysBut,
   making,
+  modifyAll,
   notifyingBy,
   oneOf,
   poll,
+  prepareFive,
   type Situation,
 } from "./situation.js";
 import type { Stage, Told } from "./stage.js";
@@ -143,12 +148,8 @@ const batches: readonly Situation[] = PLACES.flatMap((place): Situation[] => [
     call: "control",
     change: "add",
     place,
-    prepare: (stage) => void (stage.fds = PLACES.map(() => stage.ready())),
-    act: (stage) =>
-      applied(
-        stage,
-        stage.fds.map((fd, index) => ({ op: "add", fd, key: 7 + index, interest: READABLE })),
-      ),
+    prepare: prepareFive,
+    act: addAll,
     right: (error) => oneOf(place, error),
     after(stage) {
       assert.deepEqual(stage.poll(), keysBut(place, 7));
@@ -163,11 +164,7 @@ const batches: readonly Situation[] = PLACES.flatMap((place): Situation[] => [
     change: "modify",
     place,
     prepare: (stage) => stage.register("level", 5),
-    act: (stage) =>
-      applied(
-        stage,
-        stage.fds.map((fd, index) => ({ op: "modify", fd, key: 27 + index, interest: WRITABLE })),
-      ),
+    act: modifyAll,
     right: (error) => oneOf(place, error),
     after(stage) {
       assert.deepEqual(stage.poll(), [[7 + place, undefined], ...keysBut(place, 27)]);
@@ -180,17 +177,9 @@ const batches: readonly Situation[] = PLACES.flatMap((place): Situation[] => [
     change: "delete",
     place,
     prepare: (stage) => stage.register("level", 5),
-    act: (stage) =>
-      applied(
-        stage,
-        stage.fds.map((fd) => ({ op: "delete", fd })),
-      ),
+    act: deleteAll,
     right: (error) => oneOf(place, isEnded(error) ? "ok" : error),
-    after(stage, error) {
-      const left: Told[] = isEnded(error) ? [] : [[7 + place, undefined]];
-      for (let round = 0; round < 4; round++) assert.deepEqual(stage.poll(), left, `round ${round}`);
-      assert.equal(stage.poller.stats().registrations, 1 + left.length);
-    },
+    after: (stage, error) => assertDeletedOrNot(stage, place, isEnded(error)),
   },
 ]);
 

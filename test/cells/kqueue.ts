@@ -13,20 +13,25 @@ import { Interest, type Mode } from "lio-poller";
 import { takeAllMemory } from "../support/exhaustion.js";
 import {
   PLACES,
+  addAll,
   applied,
   armWithNextWait,
   assertAddable,
+  assertDeletedOrNot,
   assertNotThere,
   assertToldOnce,
   bareWaits,
+  deleteAll,
   fine,
   isGone,
   itself,
   keysBut,
   making,
+  modifyAll,
   notifyingBy,
   oneOf,
   poll,
+  prepareFive,
   type Situation,
 } from "./situation.js";
 import type { Answer, Stage, Told } from "./stage.js";
@@ -259,12 +264,8 @@ const batches: readonly Situation[] = PLACES.flatMap((place): Situation[] => [
     call: "control",
     change: "add",
     place,
-    prepare: (stage) => void (stage.fds = PLACES.map(() => stage.ready())),
-    act: (stage) =>
-      applied(
-        stage,
-        stage.fds.map((fd, index) => ({ op: "add", fd, key: 7 + index, interest: READABLE })),
-      ),
+    prepare: prepareFive,
+    act: addAll,
     right: (error) => oneOf(place, refusal(error)),
     after(stage, error) {
       const fd = stage.fds[place] as number;
@@ -288,11 +289,7 @@ const batches: readonly Situation[] = PLACES.flatMap((place): Situation[] => [
     change,
     place,
     prepare: (stage) => stage.register("level", 5),
-    act: (stage) =>
-      applied(
-        stage,
-        stage.fds.map((fd, index) => ({ op: "modify", fd, key: 27 + index, interest: WRITABLE })),
-      ),
+    act: modifyAll,
     right: (error) => oneOf(place, refusal(error)),
     after(stage, error) {
       const own: Told[] = isGone(error) ? [] : [[error === "EPIPE" ? 27 + place : 7 + place, undefined]];
@@ -307,17 +304,9 @@ const batches: readonly Situation[] = PLACES.flatMap((place): Situation[] => [
     change: "delete",
     place,
     prepare: (stage) => stage.register("level", 5),
-    act: (stage) =>
-      applied(
-        stage,
-        stage.fds.map((fd) => ({ op: "delete", fd })),
-      ),
+    act: deleteAll,
     right: (error) => oneOf(place, ending(error)),
-    after(stage, error) {
-      const left: Told[] = isGone(error) ? [] : [[7 + place, undefined]];
-      for (let round = 0; round < 4; round++) assert.deepEqual(stage.poll(), left, `round ${round}`);
-      assert.equal(stage.poller.stats().registrations, 1 + left.length);
-    },
+    after: (stage, error) => assertDeletedOrNot(stage, place, isGone(error)),
   },
 ]);
 

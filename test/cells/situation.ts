@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Interest, Poller, type Change } from "lio-poller";
 import type { Answer, Stage, Told } from "./stage.js";
 
-const { READABLE } = Interest;
+const { READABLE, WRITABLE } = Interest;
 
 export interface Situation {
   /** The public operation. */
@@ -66,6 +66,38 @@ export function keysBut(place: number, first: number): Told[] {
 /** The answers of a batch of five, one of which is this. */
 export function oneOf(place: number, answer: Answer): Answer {
   return PLACES.map((other) => (other === place ? answer : "ok")).join();
+}
+
+export function prepareFive(stage: Stage): void {
+  stage.fds = PLACES.map(() => stage.ready());
+}
+
+export function addAll(stage: Stage): Answer {
+  return applied(
+    stage,
+    stage.fds.map((fd, index) => ({ op: "add", fd, key: 7 + index, interest: READABLE })),
+  );
+}
+
+export function modifyAll(stage: Stage): Answer {
+  return applied(
+    stage,
+    stage.fds.map((fd, index) => ({ op: "modify", fd, key: 27 + index, interest: WRITABLE })),
+  );
+}
+
+export function deleteAll(stage: Stage): Answer {
+  return applied(
+    stage,
+    stage.fds.map((fd) => ({ op: "delete", fd })),
+  );
+}
+
+/** All of a batch of five are gone, but for the one of a place if it could not be deleted. */
+export function assertDeletedOrNot(stage: Stage, place: number, isDeleted: boolean): void {
+  const left: Told[] = isDeleted ? [] : [[7 + place, undefined]];
+  for (let round = 0; round < 4; round++) assert.deepEqual(stage.poll(), left, `round ${round}`);
+  assert.equal(stage.poller.stats().registrations, 1 + left.length);
 }
 
 /** Notifying works, and one wait hears of it. */
