@@ -115,6 +115,8 @@ function check(): number {
 
 const began = performance.now();
 const memory: [minutes: number, bytes: number][] = [];
+/** Bytes of JavaScript's heap in use when memory was looked at: to tell whose it is if it grows. */
+const heaps: number[] = [];
 /** Open descriptors that are not the slots'. Constant, once all threads run. */
 const others = new Set<number>();
 let nextCheck = CHECK_EVERY;
@@ -127,6 +129,7 @@ for (;;) {
   if (elapsed >= nextCheck) {
     others.add(check());
     memory.push([elapsed / 60_000, resident()]);
+    heaps.push(process.memoryUsage().heapUsed);
     nextCheck = elapsed + CHECK_EVERY;
   }
   // Lets Node empty its pipe of signals.
@@ -178,8 +181,10 @@ console.log(
   `${NOTIFYING * NOTIFICATIONS} notifications of ${NOTIFYING} threads ended ${storm} waits, the last one among them`,
 );
 const slopeText = isLong ? `${(steepness / 2 ** 20).toFixed(2)} MiB a minute` : "too short a run to tell its slope";
-const [first, last] = [memory[0]?.[1] ?? 0, memory.at(-1)?.[1] ?? 0].map((bytes) => (bytes / 2 ** 20).toFixed(1));
-console.log(`resident memory: ${first} MiB to ${last} MiB, ${slopeText}; other descriptors: ${[...others].join(", ")}`);
+const fromTo = (bytes: readonly number[]): string =>
+  `${((bytes[0] ?? 0) / 2 ** 20).toFixed(1)} MiB to ${((bytes.at(-1) ?? 0) / 2 ** 20).toFixed(1)} MiB`;
+console.log(`resident memory: ${fromTo(memory.map(([, bytes]) => bytes))}, ${slopeText}`);
+console.log(`JavaScript's heap: ${fromTo(heaps)}; other descriptors: ${[...others].join(", ")}`);
 console.log(
   `soak: ${seconds} s, ${stats.waits} waits, ${field.operations} operations, ${field.events} events, ` +
     `${field.bytes} bytes: ${lost} lost, ${doubled} doubled, ${ghosts} ghost`,
