@@ -176,6 +176,7 @@ async function look(mutant, lane) {
   return true;
 }
 
+/** Entries name the line by its text, and the change in it; with `nth` if it is not the first such change of the line. */
 function isSame(entry, { file, context, what, nth }) {
   return entry.file === file && entry.line === context && entry.change === what && (entry.nth ?? 1) === nth;
 }
