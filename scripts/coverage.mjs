@@ -124,7 +124,9 @@ const environment = {
   LLVM_PROFILE_FILE: `${clang}/%p.profraw`,
   LIO_POLLER_PREBUILD: built,
 };
-const mocha = [join(root, "node_modules/mocha/bin/mocha.js"), "--ignore", "out/test/package.test.js"];
+// Programs that end without a descriptor left cannot write down what they have counted.
+const left = ["--grep", "echo server without descriptors|say EMFILE", "--invert"];
+const mocha = [join(root, "node_modules/mocha/bin/mocha.js"), "--ignore", "out/test/package.test.js", ...left];
 const status = isAgain ? 0 : await run(process.execPath, mocha, { env: environment });
 // Tests that measure memory or calls see the instruments, and may fail for them.
 if (status !== 0) console.log(`${status} tests failed under instruments; the rest counts`);

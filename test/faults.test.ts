@@ -201,6 +201,20 @@ describe("a faulty kernel", () => {
     assert.equal(wait?.notify, undefined);
   });
 
+  it("has several faults in a call that a script names several times", () => {
+    const simulated = new SimulatedEpoll();
+    const script = ["ENOMEM", "ENOSPC"].map((error, index): ScriptedFault => {
+      return { call: 1, fault: { kind: "change", index, error } };
+    });
+    using poller = new Poller({ kernel: new FaultyKernel(simulated, scriptedFaults(script)) });
+    const fds = [simulated.io.eventfd(1), simulated.io.eventfd(1), simulated.io.eventfd(1)];
+    const verdicts = poller.apply(fds.map((fd, key) => ({ op: "add", fd, key, interest: R })));
+    assert.deepEqual(
+      verdicts.map((error) => error?.code),
+      ["ENOMEM", "ENOSPC", undefined],
+    );
+  });
+
   it("is refused where there is nothing that it could be", () => {
     const source: FaultSource = () => undefined;
     assert.throws(() => new FaultyKernel(null as never, source), { code: "ERR_INVALID_ARG_TYPE" });

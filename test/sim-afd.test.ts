@@ -1,7 +1,7 @@
 /** The component for AFD on the simulated kernel: what the contract cannot say, because it is of this kernel alone. */
 import assert from "node:assert/strict";
 import { Events, type ImportedFunction, Interest, type Kernel, type OpenKernel, Poller } from "lio-poller";
-import { SimulatedAfd } from "lio-poller/sim";
+import { FaultyKernel, SimulatedAfd } from "lio-poller/sim";
 import { instanceFor } from "./support/internals.js";
 import { Random } from "./support/random.js";
 
@@ -68,6 +68,24 @@ describe("the component for AFD", () => {
       [undefined, "ENOTSUP"],
     );
     assert.deepEqual(wait(), [1]);
+  });
+
+  it("has neither pipes nor eventfds, as Windows has none that could be polled", () => {
+    fails("ENOTSUP", () => simulated.io.pipe());
+    fails("ENOTSUP", () => simulated.io.eventfd(0));
+  });
+
+  it("closes what a component leaves open that traps", () => {
+    const [fd] = simulated.io.socketpair();
+    const faulty = new FaultyKernel(simulated, ({ name }) => {
+      if (name === "control") throw new Error("the host fails");
+    });
+    const before = simulated.instances;
+    const trapping = new Poller({ kernel: faulty });
+    trapping.notify();
+    assert.equal(simulated.instances, before + 1);
+    assert.throws(() => trapping.add(fd, 1, READABLE), { code: "ERR_POLLER_TRAPPED" });
+    assert.equal(simulated.instances, before);
   });
 
   it("refuses what is no socket", () => {

@@ -1,6 +1,6 @@
 /** Kernels that call back or misbehave: what they do harms their own pollers, and no others. */
 import assert from "node:assert/strict";
-import { Events, Interest, Poller } from "lio-poller";
+import { Events, Interest, Poller, type Kernel } from "lio-poller";
 import { close, eventfd } from "lio-poller/io";
 import { SimulatedEpoll } from "lio-poller/sim";
 import { assertPasses } from "./support/child.js";
@@ -121,6 +121,12 @@ describe("a kernel that fails", () => {
     use: (poller: Poller, fd: number) => unknown,
   ][] = [
     ["throws from control in add", "control", throws, (poller) => poller.add(fd, 1, R)],
+    [
+      "throws from control in modify",
+      "control",
+      throws,
+      (poller) => (poller.modify(fd, 1, R, { mode: "edge" }), poller.add(fd, 1, R)),
+    ],
     ["throws from control in delete", "control", throws, (poller) => (poller.delete(fd), poller.add(fd, 1, R))],
     [
       "throws from control in apply",
@@ -132,6 +138,7 @@ describe("a kernel that fails", () => {
     ["throws from createNotifier", "createNotifier", throws, (poller) => poller.notify()],
     ["throws from attachNotifier", "attachNotifier", throws, (poller) => poller.notify()],
     ["throws from notify", "notify", throws, (poller) => poller.notify()],
+    ["throws from now", "now", throws, (poller) => (poller.addTimer(1, 1), poller.wait(new Events(1)))],
     ["throws from descriptor", "descriptor", throws, (poller) => poller.fd],
     // result<list<event>, …>: ok, where, how many.
     ["answers events beyond the memory", "wait", answers(0, beyond, 1), (poller) => poller.wait(new Events(1))],
@@ -153,7 +160,7 @@ describe("a kernel that fails", () => {
       sibling.notify();
       const watched = eventfd(1);
       sibling.add(watched, 9, R, { mode: "level" });
-      if (what.includes("delete")) poller.add(fd, 1, R);
+      if (what.includes("delete") || what.includes("modify")) poller.add(fd, 1, R);
       assert.equal(sibling.wait(events, { timeout: 0 }), 1);
       const brought = events.toArray();
 
@@ -284,6 +291,13 @@ describe("a kernel that fails", () => {
       sibling.close();
       assert.deepEqual(kernelObjects(), before);
     }
+  });
+
+  it("and lacks what its kind must have is refused, and closed", () => {
+    let closed = 0;
+    const kernel: Kernel = { name: "epoll", open: () => ({ imports: {}, close: () => void closed++ }) };
+    assert.throws(() => new Poller({ kernel }), { name: "PollerError", code: "ERR_POLLER_UNSUPPORTED" });
+    assert.equal(closed, 1);
   });
 
   it("and throws when it is opened is opened again by the next poller", () => {
