@@ -1,7 +1,10 @@
 /**
  * `suite.mjs [TEXT [FILE…]]`: the suite in the runtime that runs this, whichever it is: mocha as a library, for its command starts processes of Node's.
  *
- * Prints failures as they come, and at last one line, `suite: `, with the counts as JSON.
+ * Of the generated matrices it takes a sample: they ask neither the kernel nor the runtime, and `npm run test:matrices` has
+ * all of them. LIO_POLLER_SAMPLE is its seed, or it is drawn.
+ *
+ * Prints failures as they come, and at last one line, `suite: `, with the counts and the seed as JSON.
  */
 import { readdirSync } from "node:fs";
 import { join, dirname } from "node:path";
@@ -66,6 +69,8 @@ const LEFT_OUT = {
   ],
 };
 const name = process.versions.bun ? "bun" : "Deno" in globalThis ? "deno" : "node";
+// Before any test is loaded.
+const sample = (process.env.LIO_POLLER_SAMPLE ??= String(Math.floor(Math.random() * 2 ** 32)));
 const { Poller, platformKernels } = await import("lio-poller");
 const unfit = [...(LEFT_OUT[name] ?? []), ...(LEFT_OUT[platformKernels[0]] ?? [])];
 const leftOut = [];
@@ -101,7 +106,7 @@ let passed = 0;
 let failed = 0;
 const runner = mocha.run(() => {
   const version = process.versions.bun ?? process.versions.deno ?? process.versions.node;
-  console.log(`suite: ${JSON.stringify({ version, delivery, passed, failed, leftOut })}`);
+  console.log(`suite: ${JSON.stringify({ version, delivery, passed, failed, leftOut, sample })}`);
   process.exit(failed === 0 ? 0 : 1);
 });
 runner.on("pass", () => passed++);
