@@ -119,7 +119,9 @@ function report(rows) {
   }
   for (const { name, leftOut = [] } of rows)
     for (const reason of leftOut) console.log(`\n${name}: left out: ${reason}`);
-  console.log(`\nOf the generated matrices a sample was run, of seed ${rows[0].sample}: "npm run test:matrices" has all.`);
+  console.log(
+    `\nOf the generated matrices a sample was run, of seed ${rows[0].sample}: "npm run test:matrices" has all.`,
+  );
   // A runtime on which nothing ran has not passed.
   const isGreen = rows.every(({ code, passed = 0, failed }) => code === 0 && failed === 0 && passed > 0);
   const sum = (what) => rows.reduce((total, row) => total + (row[what] ?? 0), 0);

@@ -18,15 +18,18 @@ const OF_EPOLL = "it is about epoll, by name";
 const NO_REBUILD = "a kqueue has forgotten a descriptor that was closed, so that it is never replaced";
 const NO_PORT_REBUILD = "a socket that is closed ends its request, so that the port is never replaced";
 const NO_EVENTFD = "a kqueue's notifier is an event of its own, and no eventfd";
+const NODES_OWN = "npm test is run with Node";
 const NO_CLEAN_UP = "Deno runs no addon's clean-up when a worker ends, so its descriptors stay open";
 
 /** Tests that a runtime cannot run, or that a kernel cannot: what their names contain, and why. */
 const LEFT_OUT = {
   bun: [
+    ["the command for the tests", NODES_OWN],
     ["the core's self-test under node:wasi", "Bun's node:wasi lacks what it needs"],
     ["that the engine refuses, long before the last address", NO_LIMIT],
   ],
   deno: [
+    ["the command for the tests", NODES_OWN],
     ["that the engine refuses, long before the last address", NO_LIMIT],
     ["the contract on epoll A descriptor that cannot be polled fails in a batch", NO_DESCRIPTORS],
     ["platform's kernel, restricted to everything A descriptor that cannot be polled fails", NO_DESCRIPTORS],

@@ -7,8 +7,8 @@
  * What a run leaves out is told at its end, with the seed of the sample. Relies on a build (`scripts/ready.mjs` makes one).
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -28,7 +28,6 @@ The exit code is 1 if a test failed, and 2 if an option is wrong.
 `;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const LEFT_OUT = join(root, "out/left-out.txt");
 /** What takes longest comes first, so that nothing is left to one process at the end. */
 const LONG = ["contract", "echo", "restrict", "storm", "memory", "cells", "model"];
 
@@ -85,10 +84,10 @@ function mocha(files, passedOn, variables) {
   });
 }
 
-function tellWhatWasLeftOut(seed) {
-  if (!existsSync(LEFT_OUT)) return;
+function tellWhatWasLeftOut(file, seed) {
+  if (!existsSync(file)) return;
   console.log(`\nLeft to .ci/run, which has all of it as "npm run test:matrices" (sample: --seed ${seed}):`);
-  const lines = readFileSync(LEFT_OUT, "utf8").trimEnd().split("\n");
+  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
   for (const line of [...new Set(lines)].toSorted()) console.log(`  ${line}`);
 }
 
@@ -98,14 +97,20 @@ async function main() {
     process.stdout.write(usage);
     return 0;
   }
-  mkdirSync(dirname(LEFT_OUT), { recursive: true });
-  rmSync(LEFT_OUT, { force: true });
-  const name = matrices ? "matrices" : "test";
-  const variables = { LIO_POLLER_TITLES: join(root, `out/titles/${name}.txt`) };
-  if (!whole) Object.assign(variables, { LIO_POLLER_SAMPLE: seed, LIO_POLLER_LEFT_OUT: LEFT_OUT });
-  const code = await mocha(testFiles(matrices), passedOn, variables);
-  tellWhatWasLeftOut(seed);
-  return code === 0 ? 0 : 1;
+  const temporary = mkdtempSync(join(tmpdir(), "lio-poller-test-"));
+  try {
+    const leftOut = join(temporary, "left-out");
+    const variables = {};
+    if (!whole) Object.assign(variables, { LIO_POLLER_SAMPLE: seed, LIO_POLLER_LEFT_OUT: leftOut });
+    // What mocha was told to leave out is known to nobody else.
+    const titles = join(root, `out/titles/${matrices ? "matrices" : "test"}.txt`);
+    if (passedOn.length === 0) variables.LIO_POLLER_TITLES = titles;
+    const code = await mocha(testFiles(matrices), passedOn, variables);
+    tellWhatWasLeftOut(leftOut, seed);
+    return code === 0 ? 0 : 1;
+  } finally {
+    rmSync(temporary, { recursive: true });
+  }
 }
 
 try {
