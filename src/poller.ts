@@ -403,7 +403,8 @@ export class Poller implements Disposable {
    * @param callback gets the events, which stand until it returns: the same object each time. They are what was ready when
    * it was called, also if the callback ends some of these registrations
    * @throws PollerError `ERR_POLLER_ATTACHED` if it is attached; `ENOTSUP` if the kernel cannot be waited for by an event
-   * loop, as simulated ones; `EMFILE`, `ENOMEM`, `EAGAIN`
+   * loop, as simulated ones; `ENOSPC` at the user's limit of registrations, of which the event loop needs one; `EMFILE`,
+   * `ENOMEM`, `EAGAIN`
    * @throws TypeError `ERR_INVALID_ARG_TYPE`
    */
   attach(callback: (events: Events) => void): void {
