@@ -125,7 +125,9 @@ export class Poller implements Disposable {
   /**
    * Makes the kernel object, which takes a descriptor of the process.
    *
-   * @throws PollerError `EMFILE`, `ENFILE`, `ENOMEM`; `ERR_POLLER_UNSUPPORTED` if the platform has no such kernel
+   * @throws PollerError `EMFILE`, `ENFILE`; `ENOMEM`, also if there is no address space for the component's memory;
+   * `ERR_POLLER_UNSUPPORTED` if the platform has no such kernel, the kernel object lacks a function, there is no
+   * WebAssembly, or a file of the package cannot be used
    * @throws TypeError `ERR_INVALID_ARG_TYPE`
    */
   constructor(options?: PollerOptions) {
