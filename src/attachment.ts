@@ -8,9 +8,24 @@
  */
 import { AsyncResource } from "node:async_hooks";
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from "node:timers";
+import type { PollerError } from "./errors.js";
 import { Events } from "./events.js";
 import type { Delivery } from "./kernel.js";
 import { runtime } from "./runtime.js";
+
+/**
+ * Where in a turn of the event loop something was collected. In one turn there is at most one collection in each phase, and
+ * they come in this order.
+ */
+export type PollPhase = "wake" | "immediate" | "timeout";
+
+/** What an attachment calls. */
+export interface Receiver {
+  /** Gets what was collected. Returns whether there may be more. */
+  onEvents(events: Events, phase: PollPhase): boolean;
+  /** The component has failed. Called inside the call that failed; without it, the loop throws the error. */
+  onTrap?(error: PollerError): void;
+}
 
 /** What a poller does for its attachment. */
 export interface Attachable {
@@ -46,16 +61,16 @@ const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 export class Attachment {
   readonly #poller: Attachable;
-  readonly #callback: (events: Events) => void;
+  readonly #receiver: Receiver;
   readonly #context = new AsyncResource("lio-poller");
   readonly #events = new Events(MOST_EVENTS);
   readonly #wake = (): void => {
     const delivery = this.#delivery;
     if (delivery?.keepsContext) {
-      this.#collect();
+      this.#collect("wake");
       return;
     }
-    this.#collectInContext();
+    this.#collectInContext("wake");
     // In the loop's next turn: some runtimes call a thread-safe function for as long as it is called anew, and nothing else.
     setImmediate(() => delivery?.acknowledge());
   };
@@ -70,9 +85,9 @@ export class Attachment {
   /** When the timeout ends: never after the next timer is due. */
   #timeoutDue = Infinity;
 
-  constructor(poller: Attachable, callback: (events: Events) => void) {
+  constructor(poller: Attachable, receiver: Receiver) {
     this.#poller = poller;
-    this.#callback = callback;
+    this.#receiver = receiver;
     this.#delivery = this.#deliver();
     this.#rebuilds = poller.outlook()?.rebuilds ?? 0;
     this.settle();
@@ -117,25 +132,34 @@ export class Attachment {
   }
 
   /** Where it is called from has a context of its own. */
-  #collectInContext(): void {
-    this.#context.runInAsyncScope(this.#collect, this);
+  #collectInContext(phase: PollPhase): void {
+    this.#context.runInAsyncScope(this.#collect, this, phase);
   }
 
-  #collect(): void {
+  #collect(phase: PollPhase): void {
     if (this.#delivery === undefined) return;
     this.#isCollecting = true;
-    let count = 0;
+    let isFull = false;
     try {
-      count = this.#poller.collect(this.#events);
-      if (count > 0 || this.#poller.outlook()?.isNotified) this.#callback(this.#events);
+      const count = this.#poller.collect(this.#events);
+      isFull = count === MOST_EVENTS;
+      if (count > 0 || this.#poller.outlook()?.isNotified) {
+        const hasMore = this.#receiver.onEvents(this.#events, phase);
+        isFull &&= hasMore;
+      }
     } catch (error) {
-      throwUncaught(error);
+      if (!this.#isTold()) throwUncaught(error);
     } finally {
       this.#isCollecting = false;
     }
     // There may be more than there was room for.
-    if (count === MOST_EVENTS) this.#collectSoon();
+    if (isFull) this.#collectSoon();
     this.settle();
+  }
+
+  /** Whether the component has failed, and the receiver was told so. */
+  #isTold(): boolean {
+    return this.#receiver.onTrap !== undefined && this.#poller.outlook() === undefined;
   }
 
   /** Before the loop blocks: an immediate that is pending keeps it from that. */
@@ -143,7 +167,7 @@ export class Attachment {
     if (this.#delivery === undefined) return;
     this.#immediate ??= setImmediate(() => {
       this.#immediate = undefined;
-      this.#collectInContext();
+      this.#collectInContext("immediate");
     });
   }
 
@@ -167,7 +191,7 @@ export class Attachment {
     this.#timeout = setTimeout(
       () => {
         this.#timeoutDue = Infinity;
-        this.#collectInContext();
+        this.#collectInContext("timeout");
       },
       Math.min(milliseconds, LONGEST_TIMEOUT),
     );
