@@ -41,13 +41,13 @@ describe("very many that wait for one descriptor", () => {
     const registration = new Registration(1, 1);
     const takers = Array.from({ length: MANY }, (_, i) => taker(i));
     const most = (act: (each: never) => void): number => {
-      let most = 0;
+      let greatest = 0;
       for (const each of takers) {
         looks = 0;
         act(each);
-        most = Math.max(most, looks);
+        greatest = Math.max(greatest, looks);
       }
-      return most;
+      return greatest;
     };
     const joining = most((each) => {
       registration.add(each);

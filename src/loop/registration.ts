@@ -78,20 +78,21 @@ export class Registration {
 
   /** All whom readiness concerns, in the order in which they came. */
   concerned(ready: Ready): Taker[] {
-    return this.#inOrder((interest) => concerns(ready, interest));
+    return this.#inOrder(ready);
   }
 
   /** All, in the order in which they came. */
   all(): Taker[] {
-    return this.#inOrder(() => true);
+    return this.#inOrder(undefined);
   }
 
-  #inOrder(isWanted: (interest: Interest) => boolean): Taker[] {
+  #inOrder(ready: Ready | undefined): Taker[] {
     const takers: Taker[] = [];
     let groups = 0;
     for (let interest = 1; interest <= ANY_INTEREST; interest++) {
       const group = this.#takers[interest];
-      if (group === undefined || group.size === 0 || !isWanted(interest)) continue;
+      if (group === undefined || group.size === 0) continue;
+      if (ready !== undefined && !concerns(ready, interest)) continue;
       groups++;
       for (const taker of group) takers.push(taker);
     }
