@@ -1,6 +1,7 @@
 /** `npm run bench`: the comparisons, by name. */
 import { parseArgs } from "node:util";
 import { addDelete } from "./add-delete.js";
+import { crowd } from "./crowd.js";
 import { delivery } from "./delivery.js";
 import { readiness } from "./promises.js";
 import { storm, stormCalls } from "./storm.js";
@@ -13,6 +14,7 @@ const BENCHMARKS: Record<string, (rounds: number) => boolean | Promise<boolean>>
   timers,
   delivery,
   promises: readiness,
+  crowd,
 };
 
 const HELP = `Usage: npm run bench -- [NAME…] [--rounds N]

@@ -74,6 +74,13 @@ export function atLeast(what: string, value: number, limit: number): boolean {
   return reached;
 }
 
+/** A number that is to stay below a limit, printed with what came of it. */
+export function most(what: string, value: number, limit: number): boolean {
+  const reached = value <= limit;
+  console.log(`${what.padEnd(60)} ${Math.round(value)}  (at most ${limit})  ${reached ? "reached" : "MISSED"}`);
+  return reached;
+}
+
 /** A ratio that is to stay below a limit, printed with what came of it. */
 export function ratio(what: string, a: number, b: number, limit: number): boolean {
   const value = a / b;

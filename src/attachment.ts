@@ -9,9 +9,24 @@
  * All of that goes by the delivery. The runtime's timers are not used, because tests replace them.
  */
 import { AsyncResource } from "node:async_hooks";
+import type { PollerError } from "./errors.js";
 import { Events } from "./events.js";
 import type { Delivery } from "./kernel.js";
 import { reportUncaught } from "./uncaught.js";
+
+/**
+ * Where in a turn of the event loop something was collected, as libuv calls it. In one turn there is at most one collection
+ * in each phase.
+ */
+export type PollPhase = "timer" | "idle" | "poll";
+
+/** What an attachment calls. */
+export interface Receiver {
+  /** Gets what was collected. Returns whether there may be more. */
+  onEvents(events: Events, phase: PollPhase): boolean;
+  /** The component has failed. Called inside the call that failed; without it, the loop throws the error. */
+  onTrap?(error: PollerError): void;
+}
 
 /** What a poller does for its attachment. */
 export interface Attachable {
@@ -47,13 +62,14 @@ const AT_ONCE = 0;
 
 export class Attachment {
   readonly #poller: Attachable;
-  readonly #callback: (events: Events) => void;
+  readonly #receiver: Receiver;
   readonly #context = new AsyncResource("lio-poller");
   readonly #events = new Events(MOST_EVENTS);
-  readonly #wake = (isOver?: boolean): void => {
+  readonly #wake = (isOver = false): void => {
+    const phase = this.#phase(isOver);
     if (isOver) this.#armed = Infinity;
-    if (this.#delivery?.keepsContext) this.#collect();
-    else this.#context.runInAsyncScope(this.#collect, this);
+    if (this.#delivery?.keepsContext) this.#collect(phase);
+    else this.#context.runInAsyncScope(this.#collect, this, phase);
   };
 
   #delivery: Delivery | undefined;
@@ -64,9 +80,9 @@ export class Attachment {
   /** What the delivery is armed for, as `Outlook.due`: never later than the next timer is due. */
   #armed = Infinity;
 
-  constructor(poller: Attachable, callback: (events: Events) => void) {
+  constructor(poller: Attachable, receiver: Receiver) {
     this.#poller = poller;
-    this.#callback = callback;
+    this.#receiver = receiver;
     this.#delivery = this.#deliver();
     this.#rebuilds = poller.outlook()?.rebuilds ?? 0;
     this.settle();
@@ -107,21 +123,36 @@ export class Attachment {
     return this.#context.runInAsyncScope(() => this.#poller.deliver(this.#wake));
   }
 
-  #collect(): void {
+  /** Delivery by a thread calls once a turn, for whatever reason. */
+  #phase(isOver: boolean): PollPhase {
+    if (!isOver || !this.#delivery?.keepsContext) return "poll";
+    return this.#armed === AT_ONCE ? "idle" : "timer";
+  }
+
+  #collect(phase: PollPhase): void {
     if (this.#delivery === undefined) return;
     this.#isCollecting = true;
-    let count = 0;
+    let isFull = false;
     try {
-      count = this.#poller.collect(this.#events);
-      if (count > 0 || this.#poller.outlook()?.isNotified) this.#callback(this.#events);
+      const count = this.#poller.collect(this.#events);
+      isFull = count === MOST_EVENTS;
+      if (count > 0 || this.#poller.outlook()?.isNotified) {
+        const hasMore = this.#receiver.onEvents(this.#events, phase);
+        isFull &&= hasMore;
+      }
     } catch (error) {
-      reportUncaught(error);
+      if (!this.#isTold()) reportUncaught(error);
     } finally {
       this.#isCollecting = false;
     }
     // There may be more than there was room for.
-    if (count === MOST_EVENTS) this.#arm(AT_ONCE);
+    if (isFull) this.#arm(AT_ONCE);
     this.settle();
+  }
+
+  /** Whether the component has failed, and the receiver was told so. */
+  #isTold(): boolean {
+    return this.#receiver.onTrap !== undefined && this.#poller.outlook() === undefined;
   }
 
   /** The kernel object is another now. */

@@ -88,6 +88,7 @@ export class Instance {
   readonly #kernel: OpenKernel;
   readonly #root: Root;
   readonly #memory: WebAssembly.Memory;
+  readonly #trapListeners = new Set<(error: PollerError) => void>();
   #representation = 0;
 
   constructor(kernel: Kernel) {
@@ -178,7 +179,16 @@ export class Instance {
   trapped(cause: unknown): PollerError {
     this.state = TRAPPED;
     this.#kernel.close();
-    return pollerError("ERR_POLLER_TRAPPED", "The poller's component failed, and its pollers are closed", { cause });
+    const error = pollerError("ERR_POLLER_TRAPPED", "The poller's component failed, and its pollers are closed", {
+      cause,
+    });
+    for (const listener of this.#trapListeners) listener(error);
+    return error;
+  }
+
+  /** Has a listener called when the instance traps, whichever of its pollers was called. It must not throw. */
+  onTrap(listener: (error: PollerError) => void): void {
+    this.#trapListeners.add(listener);
   }
 
   /** Keeps jco, which drops resources that were collected, from calling an instance that has trapped. */

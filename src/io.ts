@@ -17,6 +17,7 @@
  */
 import { isIP } from "node:net";
 import { isUint8Array } from "node:util/types";
+import { closed, closing } from "./closing.js";
 import { invalidType, invalidValue, outOfRange, systemError, systemErrorNumber, type PollerError } from "./errors.js";
 import { native } from "./native.js";
 
@@ -252,7 +253,9 @@ export function dup(fd: number, onto?: number): number {
   checkFd(fd, "dup");
   if (onto === undefined) return succeed(io.dup(fd), "dup");
   checkFd(onto, "dup", "onto");
-  return succeed(io.dupOnto(fd, onto), "dup");
+  const result = succeed(io.dupOnto(fd, onto), "dup");
+  closed(onto);
+  return result;
 }
 
 /**
@@ -263,7 +266,10 @@ export function dup(fd: number, onto?: number): number {
  */
 export function close(fd: number): void {
   checkFd(fd, "close");
-  succeed(io.close(fd), "close");
+  closing(fd);
+  const result = io.close(fd);
+  if (result !== -EBADF) closed(fd);
+  succeed(result, "close");
 }
 
 // Results

@@ -2,7 +2,7 @@
  * The poller's face: checks what it is given, then asks the component. Nothing about readiness is decided here.
  */
 import { isMainThread } from "node:worker_threads";
-import { type Attachable, Attachment, type Outlook } from "./attachment.js";
+import { type Attachable, Attachment, type Outlook, type Receiver } from "./attachment.js";
 import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, TRAPPED } from "./component.js";
 import { errorCodeAt, errorOf, rethrowLifted } from "./error-code.js";
 import { invalidType, invalidValue, namedError, outOfRange, pollerError, type PollerError } from "./errors.js";
@@ -105,6 +105,14 @@ const LONGEST_TIMEOUT = 2 ** 64 - 2 ** 11;
 const LONGEST_BLOCK = isMainThread ? Infinity : 100e6;
 
 /**
+ * For `readable`, `writable` and `watch`: attaches a poller, and returns what collects more of its events inside
+ * `onEvents`.
+ *
+ * @internal
+ */
+export let attachInternally: (poller: Poller, receiver: Receiver) => (events: Events) => number;
+
+/**
  * A set of registered descriptors, and the wait for any of them to become ready.
  *
  * A poller belongs to the thread that made it. Everything is synchronous, and only {@link Poller.wait} blocks; or nothing
@@ -121,6 +129,13 @@ export class Poller implements Disposable {
   #representation: number;
   #attachment: Attachment | undefined;
   #lifted: LiftedPoller | undefined;
+
+  static {
+    attachInternally = (poller, receiver) => {
+      poller.#attach(receiver);
+      return (events) => poller.#wait(events, 0);
+    };
+  }
 
   /**
    * Makes the kernel object, which takes a descriptor of the process.
@@ -411,9 +426,19 @@ export class Poller implements Disposable {
    */
   attach(callback: (events: Events) => void): void {
     if (typeof callback !== "function") throw invalidType("callback", "of type function", callback);
-    this.#idle();
+    this.#attach({
+      onEvents: (events) => {
+        callback(events);
+        return true;
+      },
+    });
+  }
+
+  #attach(receiver: Receiver): void {
+    const instance = this.#idle();
     if (this.#attachment !== undefined) throw attached();
-    this.#attachment = new Attachment(this.#attachable(), callback);
+    this.#attachment = new Attachment(this.#attachable(), receiver);
+    if (receiver.onTrap !== undefined) instance.onTrap(receiver.onTrap.bind(receiver));
   }
 
   #attachable(): Attachable {
@@ -649,7 +674,8 @@ function checkOptions(options: object | undefined): void {
   throw invalidType("options", "of type object", options);
 }
 
-function checkFd(fd: number, { largestDescriptor }: Instance): void {
+/** @internal */
+export function checkFd(fd: number, { largestDescriptor }: { readonly largestDescriptor: number }): void {
   if (typeof fd === "number" && (fd | 0) === fd) return;
   if (typeof fd !== "number") throw invalidType("fd", "of type number", fd);
   const smallest = -1 - largestDescriptor;
@@ -701,7 +727,8 @@ function checkKey(key: Key): void {
 function modeOf(options: RegistrationOptions | undefined): number {
   if (options === undefined) return KEEP;
   checkOptions(options);
-  return options.mode === undefined ? KEEP : modeNumber(options.mode);
+  const { mode } = options;
+  return mode === undefined ? KEEP : modeNumber(mode);
 }
 
 function modeNumber(mode: Mode): number {
@@ -766,8 +793,8 @@ function checkedChange(change: Change, instance: Instance): CheckedChange {
   const tag = OPERATIONS.indexOf(op);
   if (tag === -1) throw invalidValue("change.op", '"add", "modify" or "delete"', op);
   checkFd(fd, instance);
-  if (change.op === "delete") return { tag, fd, low: 0, high: 0, interest: 0, mode: KEEP };
-  const { key, interest, mode } = change;
+  if (tag === TAG_DELETE) return { tag, fd, low: 0, high: 0, interest: 0, mode: KEEP };
+  const { key, interest, mode } = change as Exclude<Change, { op: "delete" }>;
   checkInterest(interest);
   const low = lowWord(key);
   return { tag, fd, low, high: highWord(key), interest, mode: mode === undefined ? KEEP : modeNumber(mode) };

@@ -19,9 +19,13 @@ const EXEMPT: Readonly<Record<string, string>> = {
 const CODES = ["ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_VALUE", "ERR_OUT_OF_RANGE"];
 
 /** What is wrong with how a call met a value that it does not take; `undefined` if nothing is. */
-function complaintOf(call: (value: never) => unknown, value: unknown, parameter: string): string | undefined {
+async function complaintOf(
+  call: (value: never) => unknown,
+  value: unknown,
+  parameter: string,
+): Promise<string | undefined> {
   try {
-    call(value as never);
+    await call(value as never);
     return "was taken";
   } catch (error) {
     if (THROWING.includes(value) && error instanceof TypeError) return undefined;
@@ -29,15 +33,16 @@ function complaintOf(call: (value: never) => unknown, value: unknown, parameter:
     const { code } = error as { code?: unknown };
     if (!CODES.includes(code as string)) return `threw ${error.name} with code ${String(code)}: ${error.message}`;
     // By the parameter's name, or the property's; of a list, the item's.
-    const parts = parameter.split(".").map((part) => part.replace(/s$/, ""));
+    const [name = parameter] = parameter.split(",");
+    const parts = name.split(".").map((part) => part.replace(/s$/, ""));
     return parts.some((part) => error.message.includes(part)) ? undefined : `is not named by "${error.message}"`;
   }
 }
 
 /** What is wrong with how a call met a value that it takes: it may fail, but not because of the value. */
-function objectionTo(call: () => unknown): string | undefined {
+async function objectionTo(call: () => unknown): Promise<string | undefined> {
   try {
-    call();
+    await call();
     return undefined;
   } catch (error) {
     const isFailure =
@@ -79,7 +84,7 @@ describe("a hostile user", () => {
 
   let refused = 0;
   for (const name of names) {
-    it(`is refused by ${name}, whatever argument is wrong`, () => {
+    it(`is refused by ${name}, whatever argument is wrong`, async () => {
       const subjects = new Subjects();
       const { parameters } = signaturesOf(subjects)[name] ?? assert.fail();
       const before = subjects.state();
@@ -87,7 +92,7 @@ describe("a hostile user", () => {
       for (const [parameter, { taken, call }] of Object.entries(parameters)) {
         for (const value of VALUES) {
           if (taken(value)) continue;
-          const complaint = complaintOf(call, value, parameter);
+          const complaint = await complaintOf(call, value, parameter);
           assert.equal(complaint, undefined, `${name}: ${inWords(value)} as "${parameter}" ${complaint}`);
           refused++;
         }
@@ -98,12 +103,12 @@ describe("a hostile user", () => {
   }
 
   for (const name of names.filter((other) => signaturesOf(new Subjects())[other]?.isHarmless)) {
-    it(`finds ${name} to take what it says that it takes`, () => {
+    it(`finds ${name} to take what it says that it takes`, async () => {
       for (const parameter of Object.keys(signaturesOf(new Subjects())[name]?.parameters ?? {})) {
         const { taken, call } = signaturesOf(new Subjects())[name]?.parameters[parameter] ?? assert.fail();
         for (const value of VALUES) {
           if (THROWING.includes(value) || !taken(value)) continue;
-          const objection = objectionTo(() => call(value as never));
+          const objection = await objectionTo(() => call(value as never));
           assert.equal(objection, undefined, `${name}: ${inWords(value)} as "${parameter}" ${objection}`);
         }
       }

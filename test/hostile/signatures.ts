@@ -76,6 +76,23 @@ const watched: Taken = (value) => type.interest(value) && value !== 0;
 /** Names of kernels are text; that a platform lacks one is another error. */
 const kernel = type.either(type.text, isKernelObject);
 
+/** By what it offers: none of the values is one. */
+const signal = type.optional(
+  type.shape({ aborted: type.flag, addEventListener: type.callable, removeEventListener: type.callable }),
+);
+
+/** The parameters of `readable` and `writable`. */
+function readiness(ask: typeof main.readable): Signature["parameters"] {
+  const timeout = type.optional(type.number(0));
+  return {
+    fd: parameter(type.fd, (value: number) => ask(value)),
+    "fd, with options": parameter(type.fd, (value: number) => ask(value, { timeout: 0 })),
+    options: parameter(options({ signal, timeout }), (value: never) => ask(-1, value)),
+    "options.signal": parameter(signal, (value: never) => ask(-1, { signal: value, timeout: 0 })),
+    "options.timeout": parameter(timeout, (value: never) => ask(-1, { timeout: value })),
+  };
+}
+
 const add = { op: type.choice("add"), fd: type.fd, key: type.key, interest: type.interest, mode };
 const change = type.either(
   type.shape(add),
@@ -177,14 +194,22 @@ export function signaturesOf(subjects: Subjects): Readonly<Record<string, Signat
     "Poller#ref": pollerMethod("ref", {}),
     "Poller#unref": pollerMethod("unref", {}),
     "Poller#delivery": harmless({}, (receiver) => Reflect.get(Poller.prototype, "delivery", receiver)),
-    // What is wrong about their arguments comes as a rejection: see test/watch.test.ts.
-    readable: harmless({}),
-    writable: harmless({}),
-    // What is wrong about a descriptor or a signal comes with the first step.
+    // What is wrong about their arguments comes as a rejection. What is right would wait for the process's own descriptors.
+    readable: { parameters: readiness(main.readable), isHarmless: false },
+    writable: { parameters: readiness(main.writable), isHarmless: false },
     watch: harmless({
+      fd: parameter(type.fd, (value: number) => main.watch(value, R)),
       interest: parameter(watched, (value: number) => main.watch(-1, value)),
-      options: parameter(type.either(type.callable, type.optional(type.object)), (value: never) =>
-        main.watch(-1, R, value),
+      "interest, with a callback": parameter(watched, (value: number) => main.watch(-1, value, () => undefined)),
+      // A callback, or options; a wrong callback is refused as options are.
+      options: parameter(type.either(type.callable, options({ signal })), (value: never) => main.watch(-1, R, value)),
+      "options, after a callback": parameter(options({ signal }), (value: never) =>
+        main.watch(-1, R, () => undefined, value),
+      ),
+      "callback, before options": parameter(type.callable, (value: never) => main.watch(-1, R, value, {})),
+      "options.signal": parameter(signal, (value: never) => main.watch(-1, R, { signal: value })),
+      "options.signal, after a callback": parameter(signal, (value: never) =>
+        main.watch(-1, R, () => undefined, { signal: value }),
       ),
     }),
     "Poller#fd": harmless({}, (receiver) => Reflect.get(Poller.prototype, "fd", receiver)),

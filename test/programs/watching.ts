@@ -1,7 +1,7 @@
 /** A process that waits for readiness in one way, which its argument says. */
 import { Interest, readable, watch } from "lio-poller";
 import { ONE } from "../support/deliveries.js";
-import { eventfd, write } from "../support/files.js";
+import { close, eventfd, write } from "../support/files.js";
 
 const { READABLE } = Interest;
 const fd = eventfd(0);
@@ -30,6 +30,19 @@ const scenarios: Readonly<Record<string, () => unknown>> = {
       console.log("called");
       watching[Symbol.dispose]();
     });
+  },
+  "closed promise": () => {
+    setTimeout(() => close(fd), 5).unref();
+    return readable(fd).catch((error: { code?: string }) => console.log(error.code));
+  },
+  "closed callback": () => {
+    setTimeout(() => close(fd), 5).unref();
+    watch(fd, READABLE, ({ errorCode }) => console.log(errorCode));
+  },
+  "closed and disposed": () => {
+    const watching = watch(fd, READABLE, ({ errorCode }) => console.log(errorCode));
+    close(fd);
+    watching[Symbol.dispose]();
   },
   disposed: () => watch(fd, READABLE, print("called"))[Symbol.dispose](),
   iteration: async () => {

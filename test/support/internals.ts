@@ -13,7 +13,8 @@ type KernelTerms = typeof import("../../dist/kernel.js");
 type Component = typeof import("../../dist/component.js");
 type Components = typeof import("../../dist/components.js");
 
-async function built<Module>(path: string): Promise<Module> {
+/** A module of the built package, by its path. */
+export async function built<Module>(path: string): Promise<Module> {
   return (await import(pathToFileURL(join(root, "dist", path)).href)) as Module;
 }
 
