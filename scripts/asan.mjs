@@ -19,7 +19,7 @@ const FLAGS = [
 
 /** The files in which the addon does something that others do not have it do. */
 const FILES =
-  "host io contract notifier worker lifecycle attach watch waiting storm events timers trap restrict echo-server echo";
+  "host io contract notifier worker lifecycle attach watch watch-calls watch-trap watch-turns waiting storm events timers trap restrict echo-server echo";
 /**
  * What the addon has no part in, and what depends on when garbage is collected: under the sanitizers that is later than any
  * of these tests has patience for, when the machine is busy.
