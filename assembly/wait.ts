@@ -8,7 +8,7 @@ import { now } from "./clock";
 import { EBADF, EINVAL, OK, isGone } from "./errors";
 import * as kernel from "./kernel";
 import { LATE, Poller, vacate } from "./poller";
-import { ERROR, EventBuffer, TIMER, storeEventError, writeEvent } from "./readiness";
+import { EventBuffer, TIMER, storeEventError, writeEvent, writeRefusal } from "./readiness";
 import { rebuild } from "./rebuild";
 import { FIRED, FIRED_FLAG, INTEREST_FLAGS, MODE_FLAGS, REGISTERED, Registration } from "./registrations";
 import { firedKey, saturated } from "./timers";
@@ -191,7 +191,7 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
 function reportRefusal(poller: Poller, buffer: EventBuffer, fd: i32, entry: Registration): void {
   const wait = <u32>poller.waits;
   if (!kernel.isReported(entry.error)) {
-    buffer.pushError(entry.key, entry.interest, entry.error);
+    buffer.pushRefusal(entry.key, entry.interest, entry.error);
   } else {
     // A state like any other: told by every wait in level mode, once.
     const isLevel = entry.mode == MODE_LEVEL;
@@ -286,9 +286,7 @@ function closed(poller: Poller, entry: Registration, applied: u32, at: usize): u
   if (applied != kernel.CANCELLED || entry.state & FIRED || entry.interest == 0) return at;
   entry.state |= FIRED;
   entry.firedAt = <u32>poller.waits;
-  const end = writeEvent(at, entry.key, entry.interest | ERROR);
-  storeEventError(at, EBADF);
-  return end;
+  return writeRefusal(at, entry.key, entry.interest, EBADF);
 }
 
 /**

@@ -22,7 +22,17 @@ const SYSTEM = ["test/kqueue/kqueue.cc", "test/kqueue/filters.cc", "test/kqueue/
  * The others are about simulated kernels, about the component alone, or about epoll by name.
  */
 const FILES = ["arguments", "attach", "events", "kqueue-calls", "lifecycle", "lifting", "notifier", "timers", "trap"];
-const FILES_OF_PROGRAMS = ["cli", "echo", "echo-server", "examples", "storm", "waiting", "watch", "worker"];
+const FILES_OF_PROGRAMS = [
+  "cli",
+  "echo",
+  "echo-server",
+  "examples",
+  "pending-errors",
+  "storm",
+  "waiting",
+  "watch",
+  "worker",
+];
 
 function withoutEpoll(sources) {
   return [...sources.filter((source) => source !== "host/kernels/epoll.cc"), ...SYSTEM];

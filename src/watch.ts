@@ -69,7 +69,7 @@ export function writable(fd: number, options?: ReadyOptions): Promise<Ready> {
  * disposed of, or the signal aborted. The loop goes on until then. Dispose of it before you close the descriptor.
  *
  * What the callback throws is an uncaught exception, and ends nothing. It runs in the asynchronous context of this call.
- * If the descriptor turns out to have been closed, the callback is called once more, with `error` and `errorCode`.
+ * If the descriptor turns out to have been closed, the callback is called once more, with `refused` and `errorCode`.
  *
  * @param interest {@link Interest}'s numbers, joined with `|`, at least one
  * @throws PollerError `EBADF`, `EPERM`, `ENOSPC`, `ENOMEM`, `EMFILE`; nothing is watched then
@@ -277,8 +277,8 @@ class Shared {
   }
 
   #deliver(entry: Entry, ready: Ready): void {
-    if (ready.errorCode !== undefined) {
-      this.#fail(entry, namedError(ready.errorCode, "watch"));
+    if (ready.refused) {
+      this.#fail(entry, namedError(ready.errorCode ?? "EBADF", "watch"));
       return;
     }
     // A callback may have anybody come or go.
@@ -370,6 +370,7 @@ function readyOf(event: ReadyEvent): Ready {
     readClosed: event.readClosed,
     hangUp: event.hangUp,
     error: event.error,
+    refused: event.refused,
     errorCode: event.errorCode,
     bytes: event.bytes,
   };
@@ -486,7 +487,7 @@ class Watcher implements Taker, Disposable {
 
   fail(error: PollerError): void {
     this.#dispose();
-    this.take({ ...NOTHING, error: true, errorCode: gone(error).code });
+    this.take({ ...NOTHING, error: true, refused: true, errorCode: gone(error).code });
   }
 
   readonly #dispose = (): void => {
@@ -508,6 +509,7 @@ const NOTHING: Ready = {
   readClosed: false,
   hangUp: false,
   error: false,
+  refused: false,
   errorCode: undefined,
   bytes: 0,
 };

@@ -1,7 +1,7 @@
 /** wait: one-shot without calls, deadlines, fairness, and what cannot be silenced. */
 import { EBADF, EINVAL, ENOMEM } from "../errors";
 import { KEEP_MODE, add, modify, notify, remove } from "../poller";
-import { ERROR } from "../readiness";
+import { ERROR, REFUSED } from "../readiness";
 import { wait } from "../wait";
 import { time } from "./clock";
 import { changesMade, closeFd, haunt, heldMask, kernelObjects, refuse, refuseCreate, setReady, waits } from "./kernel";
@@ -165,7 +165,7 @@ export function testWaits(): void {
   closeFd(5);
   equal(poll(), 1);
   equal(keyOf(0), 9);
-  equal(readinessAt(0), READ | ERROR);
+  equal(readinessAt(0), READ | ERROR | REFUSED);
   equal(poll(), 0);
   equal(modify(poller, 5, 9, READ, KEEP_MODE), EBADF);
   equal(remove(poller, 5), 0);

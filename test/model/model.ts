@@ -7,7 +7,7 @@
  * model says what may be, and everything else is as certain as before.
  */
 import type { Key } from "lio-poller";
-import { ERROR, type Dialect } from "./dialect.js";
+import { ERROR, REFUSED, type Dialect } from "./dialect.js";
 import type { File } from "./files.js";
 
 /** `"ok"`, or the code of an error. */
@@ -429,22 +429,20 @@ export class Model {
     }
     if (!known.armed) throw new Difference(`key ${key} was told, and is not armed`);
 
-    const isTrue = this.readiness(known);
-    // Where the kernel gives the number of a file's own error, the event bears it, too.
-    const isRight = this.#isRight(known, readiness, isTrue, cut || isFull);
-    const isFileError = isRight || ((blurred || known.vague) && readiness !== (known.interest | ERROR));
-    if (errorCode !== undefined && !isFileError) {
-      // A deferred change was refused: by a fault, or because the file is gone.
-      const isExplained = errors.has(errorCode) || known.refused || !known.certain;
-      if (!isExplained) throw new Difference(`key ${key} was refused with ${errorCode}`);
-      if (readiness !== (known.interest | ERROR)) throw new Difference(`key ${key}: a refusal that tells ${readiness}`);
+    if ((readiness & REFUSED) !== 0) {
+      // By a fault, or because the file is gone.
+      const isExplained = errors.has(errorCode ?? "none") || known.refused || !known.certain;
+      if (errorCode === undefined || !isExplained) throw new Difference(`key ${key} was refused with ${errorCode}`);
+      if (readiness !== (known.interest | ERROR | REFUSED)) {
+        throw new Difference(`key ${key}: a refusal that tells ${readiness}`);
+      }
       known.armed = false;
       known.refused = false;
       return known;
     }
 
     if (!blurred && !known.vague) {
-      if (!isRight) {
+      if (!this.#isRight(known, readiness, isTrue, cut || isFull)) {
         throw new Difference(`key ${key} is ready for ${isTrue}, and was told ${readiness}`);
       }
       if (readiness === 0) throw new Difference(`key ${key} was told, and is not ready`);
@@ -472,6 +470,9 @@ export class Model {
   #judgeSilence(silent: ReadonlySet<Registration>, wait: Wait, others: number): void {
     const { start, end, delay, cut, blurred, told, room, failed } = wait;
     if (failed) return;
+    const isTrue = this.readiness(known);
+    // Where the kernel gives the number of a file's own error, the event bears it, too.
+    if (errorCode !== undefined && (readiness & ERROR) === 0) throw new Difference(`key ${key} names ${errorCode}`);
     for (const [key, { armed, due }] of this.timers) {
       const isLost = armed && (due <= start || (told.length === 0 && due <= end - delay));
       if (isLost) throw new Difference(`timer ${key} was due and was not told`);

@@ -9,7 +9,7 @@ import { Events, Poller, PollerError, type Change, type Key, type Mode } from "l
 import { FaultyKernel, randomFaults, type FaultSource, type RandomFaults } from "lio-poller/sim";
 import { instanceFor } from "../support/internals.js";
 import { Random } from "../support/random.js";
-import type { Dialect, FileKind, SimulatedKernel } from "./dialect.js";
+import { REFUSED, type Dialect, type FileKind, type SimulatedKernel } from "./dialect.js";
 import { File, Files } from "./files.js";
 import { Difference, Model, type Answer, type Refusal, type Told } from "./model.js";
 
@@ -639,7 +639,7 @@ function toldBy(events: Events): Told[] {
   for (const event of events) {
     const { key, errorCode, expirations } = event;
     const flags = [event.readable, event.writable, event.priority, event.readClosed, event.hangUp, event.error];
-    let readiness = 0;
+    let readiness = event.refused ? REFUSED : 0;
     flags.forEach((flag, place) => {
       if (flag) readiness |= 1 << place;
     });
