@@ -20,7 +20,6 @@ import {
   ADD,
   DELETE,
   KEEP_MODE,
-  LATE,
   MODIFY,
   Poller,
   carryOut,
@@ -152,7 +151,7 @@ function planAnother(poller: Poller, change: usize, index: u32): i32 {
   }
   if (!hasGivenMode(change)) return refuse(change, ENOTSUP);
   const given = givenMode(change);
-  const isLate = operation.kind == MODIFY && poller.find(operation.fd)!.lateness >= LATE;
+  const isLate = operation.kind == MODIFY && poller.find(operation.fd)!.isLate;
   operation.key = load<u64>(change, 16);
   operation.interest = load<u8>(change, 24);
   if (given != KEEP_MODE) operation.mode = <u8>given;

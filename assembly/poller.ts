@@ -12,6 +12,7 @@ import {
   FIRED,
   FIRED_FLAG,
   MODE_FLAGS,
+  MODE_LEVEL,
   QUEUED,
   REGISTERED,
   REGISTERED_FLAG,
@@ -23,8 +24,6 @@ import { Timers } from "./timers";
 /** Given as a mode: keep the one that there is. */
 export const KEEP_MODE: u32 = 0xff;
 
-/** Predictions from here on say that a registration will be armed again only after the next wait. */
-export const LATE: u8 = 2;
 const MOST_LATENESS: u8 = 3;
 
 const TIMERS_AT: u32 = offsetof<Poller>();
@@ -228,7 +227,7 @@ export function planAdd(poller: Poller, fd: i32, key: u64, interest: u32, mode: 
 
 /** Plans a modify of a registration whose modify `needsKernel`. */
 export function planModify(entry: Registration, fd: i32, key: u64, interest: u32, mode: u32): u32 {
-  const hold = kernel.armed(interest, mode, entry.lateness >= LATE);
+  const hold = kernel.armed(interest, mode, entry.isLate);
   const index = kernel.stageModify(fd, entry.applied, hold, entry.generation);
   return planned(index, MODIFY, fd, key, interest, mode, hold, entry.generation);
 }
@@ -312,6 +311,8 @@ function settleDelete(poller: Poller, operation: Operation): void {
 // @ts-ignore: top-level decorators are AssemblyScript's
 @inline
 function replace(poller: Poller, entry: Registration, operation: Operation, error: u32): void {
+  // The kernel has just said that it is there.
+  if (entry.mode == MODE_LEVEL) entry.lateness = 0;
   entry.key = operation.key;
   entry.interest = operation.interest;
   entry.mode = operation.mode;
@@ -403,6 +404,8 @@ export function modifiedHere(poller: Poller, entry: Registration, fd: i32, key: 
 
   if (!isHeld) poller.enqueue(fd, entry);
   else if (entry.state & FIRED) poller.rearmsLeftOut++;
+  // What was counted in level mode predicts nothing.
+  if (entry.mode == MODE_LEVEL && mode != MODE_LEVEL) entry.lateness = 0;
   entry.key = key;
   entry.interest = <u8>interest;
   entry.mode = <u8>mode;

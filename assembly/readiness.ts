@@ -7,7 +7,7 @@
  *    0  key       8  amount     16  readiness (1 byte)      20  error: 1 if there is one      24  its tag
  *                                                                                           28  its number, if `other`
  */
-import { OK, storeError } from "./errors";
+import { storeError } from "./errors";
 import { allocate, release } from "./memory";
 
 export const READABLE: u32 = 1;
@@ -17,6 +17,7 @@ export const READ_CLOSED: u32 = 8;
 export const HANG_UP: u32 = 16;
 export const ERROR: u32 = 32;
 export const TIMER: u32 = 64;
+export const REFUSED: u32 = 128;
 
 const EVENT_SHIFT: u32 = 5;
 const MOST_EVENTS: u32 = 1 << 26;
@@ -37,6 +38,16 @@ export function writeEvent(at: usize, key: u64, readiness: u32, amount: u64 = 0)
 export function storeEventError(at: usize, error: u32): void {
   store<u32>(at, 1, 20);
   storeError(at + 24, error);
+}
+
+/**
+ * Writes the event of a registration that the kernel refused to arm, and returns where the next one goes. It tells the
+ * directions that were asked for, so that the operation is tried, which fails as the arming did.
+ */
+export function writeRefusal(at: usize, key: u64, interest: u32, error: u32): usize {
+  const end = writeEvent(at, key, interest | ERROR | REFUSED);
+  storeEventError(at, error);
+  return end;
 }
 
 /** Room for the events of one wait. */
@@ -81,10 +92,8 @@ export class EventBuffer {
     this.end = this.first;
   }
 
-  /** Adds an event that tells an error; there must be room. */
-  pushError(key: u64, readiness: u32, error: u32): void {
-    const at = this.end;
-    this.end = writeEvent(at, key, readiness | ERROR);
-    if (error != OK) storeEventError(at, error);
+  /** Adds an event that tells a refusal; there must be room. */
+  pushRefusal(key: u64, interest: u32, error: u32): void {
+    this.end = writeRefusal(this.end, key, interest, error);
   }
 }

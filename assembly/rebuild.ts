@@ -5,7 +5,7 @@
  */
 import { OK, isEnded } from "./errors";
 import * as kernel from "./kernel";
-import { LATE, Poller } from "./poller";
+import { Poller } from "./poller";
 import { FIRED, PAGE_ENTRIES, REGISTERED, Registration, entryAt, numberOf } from "./registrations";
 
 /** Moves every live registration to a new kernel object. Answers an error if there can be none; nothing changes then. */
@@ -63,9 +63,7 @@ function putIn(poller: Poller, page: u32, entries: usize): void {
     const entry = entryAt(entries, place);
     if (!isHeld(entry)) continue;
     entry.applied =
-      entry.state & FIRED
-        ? kernel.silenced(entry.applied)
-        : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
+      entry.state & FIRED ? kernel.silenced(entry.applied) : kernel.armed(entry.interest, entry.mode, entry.isLate);
     kernel.stageAdd(numberOf(page, place), kernel.ABSENT, entry.applied, entry.generation);
   }
   const count = kernel.submit(poller.handle);

@@ -19,6 +19,13 @@ export const FIRED: u8 = 2;
 /** It is on the poller's list of what to look at before the next wait. */
 export const QUEUED: u8 = 4;
 
+export const MODE_ONESHOT: u32 = 0;
+export const MODE_LEVEL: u32 = 1;
+export const MODE_EDGE_ONESHOT: u32 = 3;
+
+/** Predictions from here on say that a registration will be armed again only after the next wait. */
+const LATE: u8 = 2;
+
 /**
  * One entry, 32 bytes:
  *
@@ -43,10 +50,20 @@ export class Registration {
   interest: u8;
   mode: u8;
   state: u8;
-  /** The predictor: 0 and 1 say that it will be armed again before the next wait, 2 and 3 that it will not. */
+  /**
+   * The predictor: 0 and 1 say that it will be armed again before the next wait, 2 and 3 that it will not. In level mode,
+   * where nothing is armed again: how often it was reported since the kernel was last asked about it.
+   */
   lateness: u8;
   /** What the kernel answered to a deferred change, until it is reported. */
   error: u32;
+
+  /** Whether it is predicted to be armed again only after the next wait. */
+  // @ts-ignore: decorators of methods are AssemblyScript's
+  @inline
+  get isLate(): bool {
+    return this.mode != MODE_LEVEL && this.lateness >= LATE;
+  }
 
   /** Interest, mode, state and lateness in one word, for those who want most of them: see `INTEREST_FLAGS`. */
   // @ts-ignore: decorators of methods are AssemblyScript's
@@ -61,6 +78,7 @@ export const INTEREST_FLAGS: u32 = 0xff;
 export const MODE_FLAGS: u32 = 0xff00;
 export const REGISTERED_FLAG: u32 = (<u32>REGISTERED) << 16;
 export const FIRED_FLAG: u32 = (<u32>FIRED) << 16;
+export const LATENESS_SHIFT: u32 = 24;
 
 const ENTRY_SHIFT: u32 = 5;
 const PAGE_SHIFT: u32 = 8;

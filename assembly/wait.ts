@@ -5,17 +5,29 @@
  * signals, registrations that were not armed again (they are disarmed then), events that belong to no registration.
  */
 import { now } from "./clock";
-import { EBADF, EINVAL, OK, isGone } from "./errors";
+import { EBADF, EINVAL, EPERM, OK, isEnded, isGone } from "./errors";
 import * as kernel from "./kernel";
-import { LATE, Poller, vacate } from "./poller";
-import { ERROR, EventBuffer, TIMER, storeEventError, writeEvent } from "./readiness";
+import { Poller, vacate } from "./poller";
+import { EventBuffer, TIMER, storeEventError, writeEvent, writeRefusal } from "./readiness";
 import { rebuild } from "./rebuild";
-import { FIRED, FIRED_FLAG, INTEREST_FLAGS, MODE_FLAGS, REGISTERED, Registration } from "./registrations";
+import {
+  FIRED,
+  FIRED_FLAG,
+  INTEREST_FLAGS,
+  LATENESS_SHIFT,
+  MODE_EDGE_ONESHOT,
+  MODE_FLAGS,
+  MODE_LEVEL,
+  MODE_ONESHOT,
+  REGISTERED,
+  Registration,
+} from "./registrations";
 import { firedKey, saturated } from "./timers";
 
-const MODE_ONESHOT: u32 = 0;
-const MODE_LEVEL: u32 = 1;
-const MODE_EDGE_ONESHOT: u32 = 3;
+/** After so many events in level mode the kernel is asked whether a registration is still there. */
+const MOST_UNASKED: u8 = 64;
+/** `lateness` in level mode when the kernel has been asked and nothing was reported since. One more is 0. */
+const ASKED: u8 = 255;
 
 /** Waits, for ever unless there is a timeout. Answers an error; else the buffer tells the events. */
 export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, timeout: u64): u32 {
@@ -136,15 +148,27 @@ function stageDifference(poller: Poller, fd: i32, entry: Registration): void {
   const isSilent = (entry.state & FIRED) != 0;
   if (isSilent) {
     if (!kernel.isNoisy(entry.applied)) return;
-  } else if (kernel.isArmed(entry.applied, entry.interest, entry.mode)) {
-    return;
+  } else {
+    const isHeld = kernel.isArmed(entry.applied, entry.interest, entry.mode);
+    if (isHeld && !isDoubtful(entry)) return;
+    if (!kernel.CLOSING_ENDS && entry.mode == MODE_LEVEL) entry.lateness = isHeld ? ASKED : 0;
   }
   if (kernel.staged() == kernel.BATCH) send(poller);
   const applied = entry.applied;
-  const hold = isSilent ? kernel.silenced(applied) : kernel.armed(entry.interest, entry.mode, entry.lateness >= LATE);
+  const hold = isSilent ? kernel.silenced(applied) : kernel.armed(entry.interest, entry.mode, entry.isLate);
   entry.applied = kernel.held(applied, hold);
   kernel.stageModify(fd, applied, hold, entry.generation);
   poller.rearmsMade++;
+}
+
+/**
+ * Whether a level-triggered registration has been reported so often that it may be the ghost of a descriptor that was
+ * closed while a duplicate of it lives. Changing it into what it is finds out: the kernel knows the number no more.
+ */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+function isDoubtful(entry: Registration): bool {
+  return !kernel.CLOSING_ENDS && entry.mode == MODE_LEVEL && entry.lateness == MOST_UNASKED;
 }
 
 /** Sends what is staged without waiting. */
@@ -181,6 +205,13 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
         : kernel.armed(entry.interest, entry.mode, false);
     if (!isSilent) poller.unruly = true;
     return;
+  } else if (!kernel.CLOSING_ENDS && entry.mode == MODE_LEVEL && entry.lateness == ASKED) {
+    entry.lateness = 0;
+    // Else it is there, as it was. EINVAL is said of the kernel object's own number, which a closed one's may be by now.
+    if (!isEnded(error) && error != EINVAL) return;
+    entry.applied = kernel.ABSENT;
+    poller.unruly = true;
+    if (error != EPERM) return;
   } else {
     entry.applied = kernel.heldAfterRefusal(index, error);
   }
@@ -191,7 +222,7 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
 function reportRefusal(poller: Poller, buffer: EventBuffer, fd: i32, entry: Registration): void {
   const wait = <u32>poller.waits;
   if (!kernel.isReported(entry.error)) {
-    buffer.pushError(entry.key, entry.interest, entry.error);
+    buffer.pushRefusal(entry.key, entry.interest, entry.error);
   } else {
     // A state like any other: told by every wait in level mode, once.
     const isLevel = entry.mode == MODE_LEVEL;
@@ -252,13 +283,25 @@ function report(poller: Poller, buffer: EventBuffer): void {
     at = writeEvent(at, entry.key, readiness, kernel.readyAmount(event));
     if (kernel.readyError(event) != OK) storeEventError(told, kernel.readyError(event));
     const mode = (flags & MODE_FLAGS) >> 8;
-    // What the kernel holds has ended, but the state has not.
-    if (mode == MODE_LEVEL && left != applied) poller.enqueue(fd, entry);
+    if (mode == MODE_LEVEL) {
+      // What the kernel holds has ended, but the state has not.
+      if (left != applied) poller.enqueue(fd, entry);
+      if (!kernel.CLOSING_ENDS) doubt(poller, fd, entry, <u8>(flags >> LATENESS_SHIFT));
+      continue;
+    }
     if (mode != MODE_ONESHOT && mode != MODE_EDGE_ONESHOT) continue;
     entry.state = <u8>((flags | FIRED_FLAG) >> 16);
     entry.firedAt = wait;
   }
   buffer.end = at;
+}
+
+/** Counts an event in level mode. */
+// @ts-ignore: top-level decorators are AssemblyScript's
+@inline
+function doubt(poller: Poller, fd: i32, entry: Registration, lateness: u8): void {
+  if (lateness != MOST_UNASKED) entry.lateness = ++lateness;
+  if (lateness == MOST_UNASKED) poller.enqueue(fd, entry);
 }
 
 /** Whether registrations are armed now that had to be before the last wait: another request had to end first. */
@@ -286,9 +329,7 @@ function closed(poller: Poller, entry: Registration, applied: u32, at: usize): u
   if (applied != kernel.CANCELLED || entry.state & FIRED || entry.interest == 0) return at;
   entry.state |= FIRED;
   entry.firedAt = <u32>poller.waits;
-  const end = writeEvent(at, entry.key, entry.interest | ERROR);
-  storeEventError(at, EBADF);
-  return end;
+  return writeRefusal(at, entry.key, entry.interest, EBADF);
 }
 
 /**

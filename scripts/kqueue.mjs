@@ -21,9 +21,30 @@ const SYSTEM = ["test/kqueue/kqueue.cc", "test/kqueue/filters.cc", "test/kqueue/
  * Test files that have pollers on the platform's kernel. Of theirs, suite.mjs says which tests kqueue cannot hold, and why.
  * The others are about simulated kernels, about the component alone, or about epoll by name.
  */
-const FILES = ["arguments", "attach", "events", "kqueue-calls", "lifecycle", "lifting", "notifier", "timers", "trap"];
+const FILES = [
+  "arguments",
+  "attach",
+  "events",
+  "ghosts",
+  "kqueue-calls",
+  "lifecycle",
+  "lifting",
+  "notifier",
+  "timers",
+  "trap",
+];
 const FILES_OF_WATCH = ["watch", "watch-arguments", "watch-calls", "watch-crowd", "watch-trap", "watch-turns"];
-const FILES_OF_PROGRAMS = ["cli", "echo", "echo-server", "examples", "storm", "waiting", "worker", ...FILES_OF_WATCH];
+const FILES_OF_PROGRAMS = [
+  "cli",
+  "echo",
+  "echo-server",
+  "examples",
+  "pending-errors",
+  "storm",
+  "waiting",
+  "worker",
+  ...FILES_OF_WATCH,
+];
 
 function withoutEpoll(sources) {
   return [...sources.filter((source) => source !== "host/kernels/epoll.cc"), ...SYSTEM];

@@ -27,9 +27,20 @@ export interface ReadyEvent {
   readonly readClosed: boolean;
   /** Both directions have ended, where the kernel can tell. */
   readonly hangUp: boolean;
-  /** An error is pending on the descriptor, or the kernel refused to arm the registration again. */
+  /**
+   * An error is pending on the descriptor, which the next operation on it throws. With `refused`, none is pending, and
+   * the refusal is the error.
+   */
   readonly error: boolean;
-  /** The error's code, such as `"EBADF"`, where it is known without consuming it. */
+  /**
+   * The kernel refused to arm the registration: a `modify` that was put off has failed, for instance because the
+   * descriptor is closed. `errorCode` says why. The registration stays disarmed until the next `modify`.
+   */
+  readonly refused: boolean;
+  /**
+   * With `refused`, why the kernel refused, such as `"EBADF"`. Else the code of the pending error, such as
+   * `"ECONNREFUSED"`, where the kernel tells it without consuming it: kqueue does, AFD does for connects, epoll does not.
+   */
   readonly errorCode: string | undefined;
   /** How many bytes can be read or written, where the kernel tells; else 0. */
   readonly bytes: number;
@@ -46,6 +57,7 @@ const READ_CLOSED = 8;
 const HANG_UP = 16;
 const ERROR = 32;
 const TIMER = 64;
+const REFUSED = 128;
 
 const EVENT_WORDS = 8;
 const MOST_EVENTS = 2 ** 26;
@@ -89,6 +101,9 @@ class Cursor implements ReadyEvent {
   }
   get error(): boolean {
     return (this.readiness & ERROR) !== 0;
+  }
+  get refused(): boolean {
+    return (this.readiness & REFUSED) !== 0;
   }
   get errorCode(): string | undefined {
     const at = this.place * 4 + 20;
@@ -219,6 +234,7 @@ export class Events implements Iterable<ReadyEvent> {
       readClosed: event.readClosed,
       hangUp: event.hangUp,
       error: event.error,
+      refused: event.refused,
       errorCode: event.errorCode,
       bytes: event.bytes,
       timer: event.timer,

@@ -194,9 +194,9 @@ export class Poller implements Disposable {
   /**
    * Replaces key, interest and, if given, mode of a registration, and arms it again.
    *
-   * Arming again is free if it comes before the next wait. If it comes later it goes down with the next wait, and the
-   * kernel's refusal, should there be one, comes as an event with `error` and `errorCode`. So a descriptor that was
-   * closed in the meantime is not always noticed here.
+   * Arming again before the next wait makes no system call. Otherwise the change is sent with the next wait. If the
+   * kernel rejects it, you get an event with `refused` and `errorCode`. So this call does not always report that the
+   * descriptor has been closed.
    *
    * @throws PollerError `ENOENT` if it is not registered; if the kernel was asked, `EBADF` if it is not open, `EPERM`,
    * `ENOMEM`; the registration is as before then

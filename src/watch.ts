@@ -82,7 +82,7 @@ function promised(name: string, interest: Interest, fd: number, options: ReadyOp
  * The callback runs in the asynchronous context of this call, and never inside another call of this package. An error that
  * it throws is an uncaught exception, and ends nothing.
  *
- * If the watching cannot go on, the callback is called once more, with `error` and `errorCode`: `EBADF` if the descriptor
+ * If the watching cannot go on, the callback is called once more, with `refused` and `errorCode`: `EBADF` if the descriptor
  * was closed, at once by `close` of `lio-poller/io`, else when the number is waited for again; `ERR_POLLER_TRAPPED` if
  * the component has failed.
  *

@@ -278,6 +278,29 @@ for (const { way, kernel } of deliveries) {
       close(duplicate);
     });
 
+    it("is told 128 times at most of what was closed while a duplicate of it lives, and goes on with the others", async () => {
+      const [fd, live] = [open(1), open()];
+      const duplicate = dup(fd);
+      poller.add(fd, 1, R, { mode: "level" });
+      poller.add(live, 2, R);
+      poller.attach(note);
+      await until(() => batches.length > 0);
+      close(fds.shift() as number);
+      for (let before = -1; before < batches.length; await idle(10)) before = batches.length;
+      const told = keys().flat().length;
+      const { kernelWaits } = poller.stats();
+      await idle(20);
+      assert.ok(poller.stats().kernelWaits - kernelWaits <= 1, "it spins");
+      assert.equal(keys().flat().length, told);
+      write(live, ONE);
+      await until(() => keys().flat().includes(2));
+      const ghosts = keys()
+        .flat()
+        .filter((key) => key === 1).length;
+      assert.ok(ghosts <= 128, `${ghosts} events`);
+      close(duplicate);
+    });
+
     it("keeps the asynchronous context in which it was attached, for events, timers, and late changes", async () => {
       const storage = new AsyncLocalStorage<number>();
       const fd = open(1);

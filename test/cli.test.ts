@@ -91,7 +91,7 @@ describe("the command", () => {
       assert.equal(lines.length, 1);
       const { time, fd, ...rest } = JSON.parse(lines[0]!) as Record<string, unknown>;
       assert.ok(typeof fd === "number" && !Number.isNaN(Date.parse(String(time))));
-      const bits = { writable: false, priority: false, readClosed: false, hangUp: false, error: false };
+      const bits = { writable: false, priority: false, readClosed: false, hangUp: false, error: false, refused: false };
       assert.deepEqual(rest, { target: fifo, readable: true, ...bits });
     });
 

@@ -212,6 +212,7 @@ describe("Events", () => {
         readClosed: true,
         hangUp: true,
         error: false,
+        refused: false,
         errorCode: undefined,
         bytes: 0,
         timer: false,
@@ -322,10 +323,10 @@ describe("Events", () => {
       assert.equal(poller.wait(events, { timeout: 0 }), 1);
       for (const event of events) {
         grow(poller, simulated, kernel);
-        assert.deepEqual([event.key, event.error, event.errorCode, event.bytes], [2, true, "EBADF", 0]);
+        assert.deepEqual([event.key, event.refused, event.errorCode, event.bytes], [2, true, "EBADF", 0]);
       }
       const [kept] = events.toArray();
-      assert.deepEqual([kept?.key, kept?.error, kept?.errorCode, kept?.bytes], [2, true, "EBADF", 0]);
+      assert.deepEqual([kept?.key, kept?.refused, kept?.errorCode, kept?.bytes], [2, true, "EBADF", 0]);
     });
   }
 });

@@ -59,7 +59,7 @@ function facade(kernel: Kernel): Subject {
     wait: (room, timeout) => poller.wait(rooms[room] ?? assert.fail(), { timeout }),
     read: (room) =>
       Array.from(rooms[room] ?? assert.fail(), (event): Told => {
-        const bits = (["readable", "writable", "priority", "readClosed", "hangUp", "error"] as const).filter(
+        const bits = (["readable", "writable", "priority", "readClosed", "hangUp", "error", "refused"] as const).filter(
           (bit) => event[bit],
         );
         return [BigInt(event.key), bits.join(), event.errorCode, event.bytes];
@@ -357,7 +357,7 @@ describe("an error code", () => {
         throw Object.assign(new Error("refused"), { payload: { tag: "changes", val } });
       });
       assert.equal(poller.wait(events, { timeout: 0 }), 1);
-      for (const event of events) assert.deepEqual([event.key, event.error, event.errorCode], [2, true, code]);
+      for (const event of events) assert.deepEqual([event.key, event.refused, event.errorCode], [2, true, code]);
       assert.equal(events.toArray()[0]?.errorCode, code);
     });
   }

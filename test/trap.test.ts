@@ -256,8 +256,9 @@ describe("a kernel that fails", () => {
       for (const { key, timer, ...told } of events.toArray()) {
         looked++;
         assert.deepEqual([key, timer], [42, false]);
-        const { readable, writable, priority, readClosed, hangUp, error } = told;
-        assert.deepEqual([readable, writable, priority, readClosed, hangUp, error], Array(6).fill(false), `${bit}`);
+        const { readable, writable, priority, readClosed, hangUp, error, refused } = told;
+        const bits = [readable, writable, priority, readClosed, hangUp, error, refused];
+        assert.deepEqual(bits, Array(7).fill(false), `${bit}`);
       }
     }
     assert.ok(looked > 0, "the events are taken for those of the registration");

@@ -72,6 +72,7 @@ describe("without a poller of one's own", () => {
         readClosed: false,
         hangUp: false,
         error: false,
+        refused: false,
         errorCode: undefined,
         bytes: 0,
       } satisfies Ready);
@@ -429,7 +430,7 @@ describe("without a poller of one's own", () => {
       const successor = kept(successorOf(fd, 1));
       await readable(successor);
       assert.equal(seen.length, 1);
-      assert.deepEqual([seen[0]?.error, seen[0]?.errorCode, seen[0]?.readable], [true, "EBADF", false]);
+      assert.deepEqual([seen[0]?.refused, seen[0]?.errorCode, seen[0]?.readable], [true, "EBADF", false]);
       // That it is over does not concern the file that has the number now.
       const another = outcomeOf(readable(successor));
       watching[Symbol.dispose]();

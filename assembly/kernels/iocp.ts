@@ -19,7 +19,7 @@
  */
 import { EBADF, ENOENT, ENOTSUP, OK, isGone, loadError } from "../errors";
 import { Places } from "../places";
-import { ERROR, HANG_UP, PRIORITY, READABLE, READ_CLOSED, WRITABLE } from "../readiness";
+import { ERROR, HANG_UP, PRIORITY, READABLE, READ_CLOSED, REFUSED, WRITABLE } from "../readiness";
 import { Registrations } from "../registrations";
 
 const RECEIVE: u32 = 0x1;
@@ -204,6 +204,8 @@ export function readinessOf(completed: u32, interest: u32): u32 {
   if (events & (DISCONNECT | ABORT)) readiness |= READ_CLOSED;
   if (events & ABORT) readiness |= HANG_UP;
   if (events & (ABORT | CONNECT_FAIL | FAILED)) readiness |= ERROR;
+  // The error is the request's own, for it names nothing that holds of the socket.
+  if (completed == FAILED) readiness |= REFUSED;
   return readiness;
 }
 

@@ -49,13 +49,13 @@ export function testMemory(): void {
   const buffer = EventBuffer.create(3)!;
   equal(buffer.count, 0);
   buffer.end = writeEvent(buffer.end, u64.MAX_VALUE, 1);
-  buffer.pushError(5, 2, 6);
+  buffer.pushRefusal(5, 2, 6);
   equal(buffer.count, 2);
   equal(load<u64>(buffer.first), u64.MAX_VALUE);
   equal(load<u8>(buffer.first, 16), 1);
   equal(load<u8>(buffer.first, 20), 0);
   equal(load<u64>(buffer.first + 32), 5);
-  equal(load<u8>(buffer.first + 32, 16), 2 | 32);
+  equal(load<u8>(buffer.first + 32, 16), 2 | 32 | 128);
   equal(load<u8>(buffer.first + 32, 20), 1);
   buffer.destroy();
   equal(inUse(), 0);

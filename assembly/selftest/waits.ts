@@ -1,7 +1,7 @@
 /** wait: one-shot without calls, deadlines, fairness, and what cannot be silenced. */
 import { EBADF, EINVAL, ENOMEM } from "../errors";
 import { KEEP_MODE, add, modify, notify, remove } from "../poller";
-import { ERROR } from "../readiness";
+import { ERROR, REFUSED } from "../readiness";
 import { wait } from "../wait";
 import { time } from "./clock";
 import { changesMade, closeFd, haunt, heldMask, kernelObjects, refuse, refuseCreate, setReady, waits } from "./kernel";
@@ -134,6 +134,39 @@ export function testWaits(): void {
   equal(changesMade, 1);
   end();
 
+  begin("level-triggered, the kernel is asked after 64 events, and nothing is lost by that");
+  equal(add(poller, 5, 1, WRITE, LEVEL), 0);
+  setReady(5, OUT);
+  for (let i = 0; i < 1000; i++) equal(poll(), 1);
+  equal(changesMade, 1 + 1000 / 64);
+  equal(poller.rebuilds, 0);
+  end();
+
+  begin("level-triggered, what has been closed and goes on is left behind with its kernel object after 64 events");
+  equal(add(poller, 5, 5, WRITE, LEVEL), 0);
+  equal(add(poller, 6, 6, READ, LEVEL), 0);
+  setReady(5, OUT);
+  refuse(5, EBADF);
+  let ghosts: u32 = 0;
+  for (let i = 0; i < 200; i++) ghosts += poll();
+  equal(ghosts, 64);
+  equal(poller.rebuilds, 1);
+  equal(kernelObjects, 1);
+  setReady(6, IN);
+  equal(poll(), 1);
+  equal(keyOf(0), 6);
+  equal(remove(poller, 5), 0);
+  end();
+
+  begin("level-triggered, what the kernel cannot be asked about for another reason goes on");
+  equal(add(poller, 5, 5, WRITE, LEVEL), 0);
+  setReady(5, OUT);
+  refuse(5, ENOMEM);
+  for (let i = 0; i < 200; i++) equal(poll(), 1);
+  equal(poller.rebuilds, 0);
+  refuse(5, 0);
+  end();
+
   begin("fault 21: with more ready than room, successive waits reach every descriptor", 3);
   for (let fd = 0; fd < 10; fd++) {
     equal(add(poller, fd, fd, READ, ONESHOT), 0);
@@ -165,7 +198,7 @@ export function testWaits(): void {
   closeFd(5);
   equal(poll(), 1);
   equal(keyOf(0), 9);
-  equal(readinessAt(0), READ | ERROR);
+  equal(readinessAt(0), READ | ERROR | REFUSED);
   equal(poll(), 0);
   equal(modify(poller, 5, 9, READ, KEEP_MODE), EBADF);
   equal(remove(poller, 5), 0);

@@ -9,7 +9,7 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PORTABLE = ["contract-format", "contract-runner", "sim"];
 
 /** Tests of delivery in the event loop. Which of them AFD cannot hold, and why, suite.mjs says. */
-const LOOP = ["attach", "watch"];
+const LOOP = ["attach", "ghosts", "pending-errors", "watch"];
 
 function mocha(...files) {
   // Without the configuration, whose files are all of them.

@@ -20,7 +20,7 @@ interface Target {
 }
 
 /** The bits that are printed, in this order. */
-const BITS = ["readable", "writable", "priority", "readClosed", "hangUp", "error"] as const;
+const BITS = ["readable", "writable", "priority", "readClosed", "hangUp", "error", "refused"] as const;
 
 /** Resolves to the exit code, once there is nothing to watch any more. */
 export function watchTargets(names: readonly string[], settings: WatchSettings): Promise<number> {

@@ -14,6 +14,7 @@ export function readyOf(event: ReadyEvent): Ready {
     readClosed: event.readClosed,
     hangUp: event.hangUp,
     error: event.error,
+    refused: event.refused,
     errorCode: event.errorCode,
     bytes: event.bytes,
   };
@@ -28,6 +29,7 @@ export function failureOf(errorCode: string): Ready {
     readClosed: false,
     hangUp: false,
     error: true,
+    refused: true,
     errorCode,
     bytes: 0,
   };

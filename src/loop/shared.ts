@@ -222,8 +222,8 @@ export class Shared {
   }
 
   #deliver(registration: Registration, ready: Ready, phase: PollPhase | undefined): void {
-    if (ready.errorCode !== undefined) {
-      this.#fail(registration, namedError(ready.errorCode, "watch"));
+    if (ready.refused) {
+      this.#fail(registration, namedError(ready.errorCode ?? "EBADF", "watch"));
       return;
     }
     const callsBack = phase !== undefined && registration.isTheirTurn(phase);

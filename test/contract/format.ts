@@ -7,7 +7,7 @@
  */
 export const modes = ["oneshot", "level", "edge", "edge-oneshot"] as const;
 export const interests = ["readable", "writable", "priority"] as const;
-export const bits = ["readable", "writable", "priority", "readClosed", "hangUp", "error"] as const;
+export const bits = ["readable", "writable", "priority", "readClosed", "hangUp", "error", "refused"] as const;
 export const kernels = ["epoll", "kqueue", "iocp"] as const;
 export const hosts = ["127.0.0.1", "::1"] as const;
 

@@ -98,7 +98,7 @@ class World {
 
   wait(): readonly Told[] {
     this.poller.wait(this.#events, { timeout: 0 });
-    const names = ["readable", "writable", "priority", "readClosed", "hangUp", "error"] as const;
+    const names = ["readable", "writable", "priority", "readClosed", "hangUp", "error", "refused"] as const;
     const told = this.#events.toArray().map((event) => ({
       key: Number(event.key),
       bits: [...names.filter((name) => event[name]), String(event.errorCode)],

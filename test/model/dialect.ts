@@ -27,6 +27,7 @@ export const PRIORITY = 4;
 export const READ_CLOSED = 8;
 export const HANG_UP = 16;
 export const ERROR = 32;
+export const REFUSED = 128;
 
 /** What a program can open. */
 export type FileKind = "regular" | "eventfd" | "pipe" | "socketpair" | "tcpPair";

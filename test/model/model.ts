@@ -7,7 +7,7 @@
  * model says what may be, and everything else is as certain as before.
  */
 import type { Key } from "lio-poller";
-import { ERROR, type Dialect } from "./dialect.js";
+import { ERROR, REFUSED, type Dialect } from "./dialect.js";
 import type { File } from "./files.js";
 
 /** `"ok"`, or the code of an error. */
@@ -20,6 +20,9 @@ export const ONESHOT = 0;
 export const LEVEL = 1;
 export const EDGE = 2;
 export const EDGE_ONESHOT = 3;
+
+/** How many events a level-triggered registration may have at most whose descriptor is closed, and lives on by a duplicate. */
+export const MOST_HAUNTING = 128;
 
 /** What someone asked a poller to watch. */
 export interface Registration {
@@ -47,6 +50,10 @@ export interface Registration {
   refused: boolean;
   /** Waits that had room for it and told others. */
   passedOver: number;
+  /** Armed again after a refusal, and not told since: the kernel may not hold it. */
+  deferred: boolean;
+  /** Events that were told of it since its number ceased to name the file; -Infinity if it names it again. */
+  haunting: number;
 }
 
 export interface Timer {
@@ -152,6 +159,8 @@ export class Model {
       told: 0,
       refused: false,
       passedOver: 0,
+      deferred: false,
+      haunting: 0,
     };
     const registration = { fd, file, key, interest, mode, ...armed };
     if (this.registrations.has(fd)) this.#outlived++;
@@ -192,7 +201,9 @@ export class Model {
   modified(fd: number, file: File | undefined, key: Key, interest: number, mode: number | undefined): void {
     const known = this.registrations.get(fd) as Registration;
     if (known.file !== file && this.#isRemainder(fd, file)) known.vague = true;
-    Object.assign(known, { key, interest, mode: mode ?? known.mode, armed: true, refused: false, passedOver: 0 });
+    const deferred = known.deferred || !known.armed;
+    const fresh = { armed: true, refused: false, passedOver: 0, deferred };
+    Object.assign(known, { key, interest, mode: mode ?? known.mode, ...fresh });
     this.#arm(known);
   }
 
@@ -248,6 +259,7 @@ export class Model {
     const known = this.registrations.get(fd);
     if (known !== undefined && known.file === file) {
       known.certain = false;
+      known.haunting = 0;
       known.dead = this.dialect.endsWithNumber;
     }
     if (this.dialect.completes) return;
@@ -263,6 +275,7 @@ export class Model {
   named(fd: number, file: File): void {
     const known = this.registrations.get(fd);
     if (known !== undefined && known.file !== file && this.#isRemainder(fd, file)) known.vague = true;
+    if (known?.file === file) known.haunting = -Infinity;
   }
 
   /** The kernel did not delete what it said that it had deleted, or never had. */
@@ -318,11 +331,9 @@ export class Model {
     const { answer, told, room, errors, refusals } = wait;
     const armed = refusals.map(({ fd }) => this.registrations.get(fd)?.armed === true);
     // What cannot be silenced, or moved, makes the poller replace the kernel object. Requests end.
-    if (
-      !this.dialect.completes &&
-      refusals.some(({ operation }, index) => operation !== "modify" || armed[index] === false)
-    )
+    if (!this.dialect.completes && refusals.some((refusal, index) => this.#replaces(refusal, armed[index] === false))) {
       this.disturbed = true;
+    }
     if (answer === "ok") this.#judgeAnswer(wait);
     else if (room === 0 ? answer !== "EINVAL" : answer === "EINTR" || !errors.has(answer))
       throw new Difference(`a wait failed: ${answer}`);
@@ -379,10 +390,28 @@ export class Model {
     }
   }
 
+  /** Whether a refusal has the kernel object replaced, because something cannot be silenced, moved, or is no longer there. */
+  #replaces({ operation, fd, error }: Refusal, wasSilent: boolean): boolean {
+    return (
+      operation !== "modify" || wasSilent || (isGone(error) && this.#isAsking(operation, this.registrations.get(fd)))
+    );
+  }
+
+  /** Whether a change of a wait's only asks the kernel whether a registration is there that has been told often. */
+  #isAsking(operation: string, known: Registration | undefined): boolean {
+    const { completes, endsWithNumber } = this.dialect;
+    return operation === "modify" && known?.mode === LEVEL && !known.deferred && !completes && !endsWithNumber;
+  }
+
   /** The kernel refused to arm a registration, of which its user is told, or to silence or to move it. */
   #refused({ operation, fd, error }: Refusal, wasArmed: boolean): void {
     const known = this.registrations.get(fd);
     if (known === undefined) return;
+    if (this.#isAsking(operation, known)) {
+      if (isGone(error)) known.certain = false;
+      else known.haunting = Math.min(0, known.haunting);
+      return;
+    }
     const isArming = operation === "modify" || this.dialect.completes;
     if (isArming && wasArmed) known.refused = known.armed;
     if (!isArming || isGone(error)) known.certain = false;
@@ -429,29 +458,34 @@ export class Model {
     }
     if (!known.armed) throw new Difference(`key ${key} was told, and is not armed`);
 
-    const isTrue = this.readiness(known);
-    // Where the kernel gives the number of a file's own error, the event bears it, too.
-    const isRight = this.#isRight(known, readiness, isTrue, cut || isFull);
-    const isFileError = isRight || ((blurred || known.vague) && readiness !== (known.interest | ERROR));
-    if (errorCode !== undefined && !isFileError) {
-      // A deferred change was refused: by a fault, or because the file is gone.
-      const isExplained = errors.has(errorCode) || known.refused || !known.certain;
-      if (!isExplained) throw new Difference(`key ${key} was refused with ${errorCode}`);
-      if (readiness !== (known.interest | ERROR)) throw new Difference(`key ${key}: a refusal that tells ${readiness}`);
+    if ((readiness & REFUSED) !== 0) {
+      // By a fault, or because the file is gone.
+      const isExplained = errors.has(errorCode ?? "none") || known.refused || !known.certain;
+      if (errorCode === undefined || !isExplained) throw new Difference(`key ${key} was refused with ${errorCode}`);
+      if (readiness !== (known.interest | ERROR | REFUSED)) {
+        throw new Difference(`key ${key}: a refusal that tells ${readiness}`);
+      }
       known.armed = false;
       known.refused = false;
       return known;
     }
 
+    const isTrue = this.readiness(known);
+    // Where the kernel gives the number of a file's own error, the event bears it, too.
+    if (errorCode !== undefined && (readiness & ERROR) === 0) throw new Difference(`key ${key} names ${errorCode}`);
     if (!blurred && !known.vague) {
-      if (!isRight) {
+      if (!this.#isRight(known, readiness, isTrue, cut || isFull)) {
         throw new Difference(`key ${key} is ready for ${isTrue}, and was told ${readiness}`);
       }
       if (readiness === 0) throw new Difference(`key ${key} was told, and is not ready`);
       const isNew = known.owed !== 0 || known.told !== known.file.stirs || this.disturbed;
       if (known.mode >= EDGE && !isNew) throw new Difference(`key ${key} was told an edge twice`);
     }
+    if (!known.certain && !known.vague && known.mode === LEVEL && ++known.haunting > MOST_HAUNTING) {
+      throw new Difference(`key ${key} was told ${known.haunting} times after its descriptor was closed`);
+    }
     known.armed = known.mode === LEVEL || known.mode === EDGE;
+    known.deferred = false;
     known.passedOver = 0;
     known.seen = isTrue;
     known.owed &= this.dialect.edgesByDirection ? ~readiness : 0;

@@ -9,9 +9,9 @@ import { Events, Poller, PollerError, type Change, type Key, type Mode } from "l
 import { FaultyKernel, randomFaults, type FaultSource, type RandomFaults } from "lio-poller/sim";
 import { instanceFor } from "../support/internals.js";
 import { Random } from "../support/random.js";
-import type { Dialect, FileKind, SimulatedKernel } from "./dialect.js";
+import { REFUSED, type Dialect, type FileKind, type SimulatedKernel } from "./dialect.js";
 import { File, Files } from "./files.js";
-import { Difference, Model, type Answer, type Refusal, type Told } from "./model.js";
+import { Difference, LEVEL, Model, MOST_HAUNTING, type Answer, type Refusal, type Told } from "./model.js";
 
 /** What is done, the seeds of its details, and of the faults in it, of which 0 is none. */
 export type Step = readonly [action: number, a: number, b: number, c: number, faults: number];
@@ -194,15 +194,9 @@ export class World {
     close: ((a) => this.#close(this.#open(a))) as Action,
 
     dup: ((a, b) => {
-      const fd = this.#open(a);
-      const file = this.#files.at(fd);
-      if (file === undefined || this.#files.numbers.length >= MOST_FILES) return "nothing";
       // Onto another number, sometimes: what that one named is closed.
       const onto = b % 4 === 0 && this.#weather & DISORDER ? this.#open(b >>> 2) : undefined;
-      if (onto === fd || onto === -1) return "nothing";
-      const number = this.kernel.io.dup(fd, onto);
-      if (onto !== undefined) this.#forget(onto);
-      return `${fd} to ${this.#name(number, file)}`;
+      return this.#dup(this.#open(a), onto);
     }) as Action,
 
     add: ((a, b, c) => {
@@ -257,6 +251,29 @@ export class World {
     }) as Action,
 
     wait: ((a, b, c) => this.#wait(this.#pick(a), b, c)) as Action,
+
+    /**
+     * Closes what is level-triggered while a duplicate of it lives, and waits more often than such a ghost may be told.
+     * Faults are for the last wait.
+     */
+    haunt: ((a, b, c) => {
+      if (c % 8 !== 0 || !(this.#weather & DISORDER)) return "nothing";
+      const pair = this.#pick(a);
+      const levels = [...pair.model.registrations.values()].filter(({ mode, certain }) => mode === LEVEL && certain);
+      const fd = levels[b % levels.length]?.fd;
+      if (fd === undefined) return "nothing";
+      const duplicate = this.#dup(fd, undefined);
+      this.#close(fd);
+      const faults = this.#faults;
+      this.#faults = undefined;
+      for (let i = 0; i < MOST_HAUNTING; i++) {
+        this.#calls = 0;
+        this.#wait(pair, b, 0);
+      }
+      this.#faults = faults;
+      this.#calls = 0;
+      return `${duplicate}, then closed; ${this.#wait(pair, b, 0)}`;
+    }) as Action,
 
     notify: ((a) => {
       const { poller, model } = this.#pick(a);
@@ -549,6 +566,15 @@ export class World {
     }
   }
 
+  #dup(fd: number, onto: number | undefined): string {
+    const file = this.#files.at(fd);
+    if (file === undefined || this.#files.numbers.length >= MOST_FILES) return "nothing";
+    if (onto === fd || onto === -1) return "nothing";
+    const number = this.kernel.io.dup(fd, onto);
+    if (onto !== undefined) this.#forget(onto);
+    return `${fd} to ${this.#name(number, file)}`;
+  }
+
   #close(fd: number): string {
     if (fd === -1 || this.#files.at(fd) === undefined) return "nothing";
     // Delete before close, as the README says, where there is order.
@@ -596,6 +622,7 @@ const WEIGHTS: Readonly<Record<keyof World["actions"], number>> = {
   delete: 4,
   apply: 5,
   wait: 22,
+  haunt: 1,
   notify: 2,
   addTimer: 3,
   modifyTimer: 2,
@@ -639,7 +666,7 @@ function toldBy(events: Events): Told[] {
   for (const event of events) {
     const { key, errorCode, expirations } = event;
     const flags = [event.readable, event.writable, event.priority, event.readClosed, event.hangUp, event.error];
-    let readiness = 0;
+    let readiness = event.refused ? REFUSED : 0;
     flags.forEach((flag, place) => {
       if (flag) readiness |= 1 << place;
     });

@@ -45,6 +45,7 @@ _BITS = {
     "readClosed": "read-closed",
     "hangUp": "hang-up",
     "error": "error",
+    "refused": "refused",
 }
 # Fields whose names are words of Python's.
 _RENAMED = {"as": "names", "from": "pool", "do": "step"}

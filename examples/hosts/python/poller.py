@@ -48,13 +48,13 @@ class Event:
 
     key: int
     readiness: frozenset[str]
-    """``readable``, ``writable``, ``priority``, ``read-closed``, ``hang-up``, ``error``, ``timer``:
+    """``readable``, ``writable``, ``priority``, ``read-closed``, ``hang-up``, ``error``, ``refused``, ``timer``:
     ``wit/poller.wit`` tells what they mean."""
     amount: int
     """Of a timer: how often it has expired since it was last reported. Else how many bytes can be
     moved, where the kernel tells; epoll does not, and it is 0."""
     errno: int | None
-    """The error's number, where it is known."""
+    """Why the kernel refused, with ``refused``. Else the number of the pending error, where it is known."""
 
 
 @dataclass(frozen=True)
