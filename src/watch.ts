@@ -14,6 +14,7 @@
  */
 import { AsyncResource } from "node:async_hooks";
 import { throwUncaught } from "./attachment.js";
+import { adoptKeys, asyncDispose, dispose } from "./dispose.js";
 import { invalidType, namedError, outOfRange, PollerError } from "./errors.js";
 import type { Events, ReadyEvent } from "./events.js";
 import { ANY_INTEREST, Interest, type Mode } from "./interest.js";
@@ -473,6 +474,7 @@ class Watcher implements Taker, Disposable {
     options: WatchOptions | undefined,
   ) {
     checkOptions(options);
+    adoptKeys(Watcher.prototype);
     this.#fd = fd;
     this.#callback = callback;
     this.#signal = options?.signal;
@@ -501,7 +503,7 @@ class Watcher implements Taker, Disposable {
     current().release(this.#fd);
   };
 
-  [Symbol.dispose](): void {
+  [dispose](): void {
     this.#dispose();
   }
 }
@@ -530,6 +532,7 @@ class Iteration implements ReadyIterator {
   #step: Promise<unknown> | undefined;
 
   constructor(fd: number, interest: Interest, options: WatchOptions | undefined) {
+    adoptKeys(Iteration.prototype);
     this.#fd = fd;
     this.#interest = interest;
     this.#options = options;
@@ -580,7 +583,7 @@ class Iteration implements ReadyIterator {
     return this;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async [asyncDispose](): Promise<void> {
     this.#end();
   }
 }
