@@ -152,6 +152,13 @@ const WEBASSEMBLY_TYPES = `declare namespace WebAssembly {
 }
 `;
 
+/** jco's JavaScript with the same fallback for `Symbol.dispose` as the package's: see src/dispose.ts. */
+function withOurDispose(script) {
+  const own = "Symbol.dispose || Symbol.for('dispose')";
+  if (script.split(own).length !== 2) throw new Error(`jco's JavaScript does not have "${own}" once`);
+  return script.replace(own, "Symbol.dispose || Symbol.for('Symbol.dispose')");
+}
+
 async function write(path, content) {
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, content);
@@ -164,8 +171,11 @@ export async function buildComponents() {
     await rm(folder, { recursive: true, force: true });
     await write(join(root, `dist/${kernel}.component.wasm`), component);
     for (const [name, content] of Object.entries(files)) {
-      const isRoot = name === `${kernel}.d.ts`;
-      await write(join(folder, name), isRoot ? WEBASSEMBLY_TYPES + Buffer.from(content).toString() : content);
+      const text = () => Buffer.from(content).toString();
+      const isTypes = name === `${kernel}.d.ts`;
+      const isScript = name === `${kernel}.js`;
+      const own = isTypes ? WEBASSEMBLY_TYPES + text() : isScript ? withOurDispose(text()) : content;
+      await write(join(folder, name), own);
     }
     console.log(`${kernel}: core module ${core.length} bytes, component ${component.length} bytes`);
   }

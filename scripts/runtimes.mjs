@@ -10,7 +10,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 const usage = `Usage: npm run runtimes [-- [--help] [--only NAME]… [--grep TEXT] [--seed N]]
@@ -18,7 +18,8 @@ const usage = `Usage: npm run runtimes [-- [--help] [--only NAME]… [--grep TEX
 Installs the runtimes into out/runtimes/, runs the suite on each, and prints a
 table of them.
 
-  --only   a runtime of the table: node20, node22, node24, node26, deno, bun
+  --only   a runtime of the table: node20.0, node20, node22, node24, node26,
+           deno, bun
   --grep   only tests whose names contain this text
   --seed   of the sample of the generated matrices; drawn by default
 
@@ -35,8 +36,22 @@ const node = (version) => ({
   flags: [],
 });
 
-/** Which package, where the program is in it, and how it is told to run a file. */
+/** The last mocha that runs on the oldest runtime: the project's own needs Node 20.19. */
+const OLD_MOCHA = { name: "mocha10", package: "npm:mocha@10.8.2", file: "index.js" };
+
+/** What the oldest runtime's tests need for their own `using`; their workers and programs, too. */
+const USING = pathToFileURL(join(root, "out/test/support/using.js"));
+
+/** Which package, where the program is in it, how it is told to run a file, and what else its environment says. */
 const RUNTIMES = {
+  // What package.json says under "engines".
+  "node20.0": {
+    ...node("20.0.0"),
+    environment: {
+      SUITE_MOCHA: join(folder, "node_modules", OLD_MOCHA.name, OLD_MOCHA.file),
+      NODE_OPTIONS: `--import ${USING}`,
+    },
+  },
   node20: node("20.20.2"),
   node22: node("22.23.3"),
   node24: node("24.21.0"),
@@ -74,7 +89,8 @@ async function main() {
 }
 
 function install() {
-  const dependencies = Object.fromEntries(Object.entries(RUNTIMES).map(([name, { package: what }]) => [name, what]));
+  const programs = Object.entries(RUNTIMES).map(([name, { package: what }]) => [name, what]);
+  const dependencies = { ...Object.fromEntries(programs), [OLD_MOCHA.name]: OLD_MOCHA.package };
   const wanted = JSON.stringify({ private: true, dependencies }, null, 2);
   const stamp = join(folder, ".installed");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
@@ -93,13 +109,13 @@ function install() {
 /** Runs the suite, printing its failures, and resolves to what it was that ran, and what came of it. */
 async function runSuite(name, grep, seed) {
   console.error(`> ${name}`);
-  const { binary, flags } = RUNTIMES[name];
+  const { binary, flags, environment } = RUNTIMES[name];
   const program = join(folder, "node_modules", name, binary);
   const child = spawn(program, [...flags, suite, grep], {
     cwd: root,
     stdio: ["ignore", "pipe", "inherit"],
     // Deno would look for types and newer versions of what is installed.
-    env: { ...process.env, DENO_NO_UPDATE_CHECK: "1", LIO_POLLER_SAMPLE: seed },
+    env: { ...process.env, DENO_NO_UPDATE_CHECK: "1", LIO_POLLER_SAMPLE: seed, ...environment },
   });
   const ended = new Promise((resolve, reject) => child.once("error", reject).once("close", (...how) => resolve(how)));
   let summary;

@@ -4,6 +4,7 @@
 import { isMainThread } from "node:worker_threads";
 import { type Attachable, Attachment, type Outlook, type Receiver } from "./attachment.js";
 import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, TRAPPED } from "./component.js";
+import { adoptKeys, dispose, disposeOf } from "./dispose.js";
 import { errorCodeAt, errorOf, rethrowLifted } from "./error-code.js";
 import { invalidType, invalidValue, namedError, outOfRange, pollerError, type PollerError } from "./errors.js";
 import { type Events, isEvents, type Key, roomFor, setLength } from "./events.js";
@@ -146,6 +147,7 @@ export class Poller implements Disposable {
    * @throws TypeError `ERR_INVALID_ARG_TYPE`
    */
   constructor(options?: PollerOptions) {
+    adoptKeys(Poller.prototype);
     this.#kernel = kernelOf(options);
     this.#instance = instanceFor(this.#kernel);
     if (this.#instance.state === BUSY) throw busy();
@@ -576,11 +578,11 @@ export class Poller implements Disposable {
     this.#representation = 0;
     // A trapped instance has closed everything.
     if (this.#instance.state === TRAPPED) return;
-    this.#liftedCall("close", () => (lifted as unknown as Disposable)[Symbol.dispose]());
+    this.#liftedCall("close", () => disposeOf(lifted));
   }
 
   /** As {@link Poller.close}: what `using` calls at the end of its block. */
-  [Symbol.dispose](): void {
+  [dispose](): void {
     this.close();
   }
 

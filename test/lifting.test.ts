@@ -6,10 +6,11 @@
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Events, Interest, Poller, type Change, type ImportedFunction, type Kernel, type Mode } from "lio-poller";
 import { SimulatedEpoll, SimulatedKqueue } from "lio-poller/sim";
 import { flavours } from "./contract/worlds.js";
-import { instanceFor } from "./support/internals.js";
+import { instanceFor, root } from "./support/internals.js";
 import { JcoPoller, JcoRoom, jcoInstance, nodeName } from "./support/jco-poller.js";
 import { PlainKernel } from "./support/plain-kernel.js";
 import { Random } from "./support/random.js";
@@ -374,8 +375,8 @@ describe("a result in the component's memory", () => {
 
 describe("the component's allocator", () => {
   it("keeps what is in a block that it makes larger, as the canonical ABI has it", () => {
-    const core = new URL(import.meta.resolve("lio-poller/package.json"));
-    const module = new WebAssembly.Module(readFileSync(new URL("dist/component/epoll/epoll.core.wasm", core)));
+    const core = join(root, "dist/component/epoll/epoll.core.wasm");
+    const module = new WebAssembly.Module(readFileSync(core));
     // Nothing is asked of the host.
     const imports: Record<string, Record<string, () => number>> = {};
     for (const { module: from, name } of WebAssembly.Module.imports(module)) (imports[from] ??= {})[name] = () => 0;

@@ -1,4 +1,5 @@
 /** Iterates over the moments in which a descriptor is ready, each waited for by one waiter. */
+import { adoptKeys, asyncDispose } from "../dispose.js";
 import type { Interest } from "../interest.js";
 import type { Ready } from "./ready.js";
 import { Waiter } from "./waiter.js";
@@ -22,6 +23,7 @@ export class Iteration implements ReadyIterator {
   #step: Promise<unknown> | undefined;
 
   constructor(fd: number, interest: Interest, signal: AbortSignal | undefined) {
+    adoptKeys(Iteration.prototype);
     this.#fd = fd;
     this.#interest = interest;
     this.#signal = signal;
@@ -72,7 +74,7 @@ export class Iteration implements ReadyIterator {
     return this;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async [asyncDispose](): Promise<void> {
     this.#end();
   }
 }

@@ -1,6 +1,7 @@
 /** What calls back whenever a descriptor is ready. */
 import { AsyncResource } from "node:async_hooks";
 import { reportUncaught } from "../uncaught.js";
+import { adoptKeys, dispose } from "../dispose.js";
 import type { PollerError } from "../errors.js";
 import type { Interest } from "../interest.js";
 import { callLater, doNotCall } from "./later.js";
@@ -28,6 +29,7 @@ export class Watcher implements Taker, Abortable, Disposable {
     callback: (ready: Ready) => void,
     signal?: AbortSignal,
   ) {
+    adoptKeys(Watcher.prototype);
     this.#fd = fd;
     this.#callback = callback;
     this.#signal = signal;
@@ -62,7 +64,7 @@ export class Watcher implements Taker, Abortable, Disposable {
     this.#end();
   }
 
-  [Symbol.dispose](): void {
+  [dispose](): void {
     this.#end();
   }
 

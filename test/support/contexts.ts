@@ -11,10 +11,11 @@ export const FLAGS = ["--experimental-vm-modules", "--no-warnings"];
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 
-/** What such test runners give a context beside the language's own globals. */
-function globals(): object {
+/** A context with what such test runners give it beside the language's own globals. */
+export function createContext(): vm.Context {
   const { process, console, URL, AbortSignal, AbortController, TextDecoder, TextEncoder, queueMicrotask } = globalThis;
-  return { process, console, URL, AbortSignal, AbortController, TextDecoder, TextEncoder, queueMicrotask };
+  const globals = { process, console, URL, AbortSignal, AbortController, TextDecoder, TextEncoder, queueMicrotask };
+  return vm.createContext(globals);
 }
 
 // @types/node of the oldest version does not know what modules of a context have become.
@@ -34,10 +35,7 @@ const { SourceTextModule, SyntheticModule } = vm as unknown as {
 };
 
 /** The exports of modules of `dist/`, such as `"index.js"`, all of whose code runs in one context. */
-export async function importInContext(
-  files: readonly string[],
-  context = vm.createContext(globals()),
-): Promise<readonly object[]> {
+export async function importInContext(files: readonly string[], context = createContext()): Promise<readonly object[]> {
   const known = new Map<string, Promise<Module>>();
   const load = (identifier: string): Promise<Module> => {
     const found = known.get(identifier) ?? make(identifier, context);
