@@ -243,8 +243,8 @@ export function setNonBlocking(fd: number, enabled: boolean): void {
  * Duplicates a descriptor: another number for the same open file, close-on-exec, and blocking or not as the original,
  * whose flag it shares.
  *
- * @param onto The number to take, as dup3(2): what was open there is closed first, its errors unheard. Not on Windows.
- *   The lowest free number unless said.
+ * @param onto The number to take, as dup3(2): what was open there is closed first, its errors unheard, and pending waits
+ *   for it end as {@link close} says. Not on Windows. Default: the lowest free number.
  * @returns The new number.
  * @throws {PollerError} `EBADF` (also: `onto` is below zero or beyond the limit of the process), `EMFILE`; `EINVAL` if
  *   `onto` is `fd`; `EBUSY` if another thread is just opening `onto`; `ENOTSUP`.
@@ -261,6 +261,9 @@ export function dup(fd: number, onto?: number): number {
 /**
  * Closes a descriptor: close(2). Its number is free afterwards even if this throws, unless the error is `EBADF`, so
  * closing is never to be tried again. Delete a descriptor from its poller first.
+ *
+ * Pending waits of this thread for the descriptor, by `readable` and `writable`, reject with `EBADF` at once. Callbacks and
+ * iterations of `watch` end with it too, callbacks in a later turn of the event loop. Nothing ends if this throws `EBADF`.
  *
  * @throws {PollerError} `EBADF`; `EIO`, `ENOSPC`, `EDQUOT` if earlier writes to a file turn out to have failed.
  */

@@ -67,8 +67,8 @@ export interface RestrictPolicy {
  * @throws {PollerError} `ERR_POLLER_UNSUPPORTED` for a name that this platform has no kernel of
  */
 export function restrict(kernel: Kernel | KernelName, policy: RestrictPolicy): Kernel {
-  const inner = checkedKernel(kernel);
-  return new RestrictedKernel(inner, checkedPolicy(policy));
+  const [inner, name] = checkedKernel(kernel);
+  return new RestrictedKernel(inner, name, checkedPolicy(policy));
 }
 
 /** What a component may use as it is: it adds no descriptor that the host did not make for it. */
@@ -80,8 +80,8 @@ class RestrictedKernel implements Kernel {
   readonly #inner: Kernel;
   readonly #limits: Limits;
 
-  constructor(inner: Kernel, limits: Limits) {
-    this.name = inner.name;
+  constructor(inner: Kernel, name: KernelName, limits: Limits) {
+    this.name = name;
     this.#inner = inner;
     this.#limits = limits;
   }
@@ -122,14 +122,16 @@ function restricted(functions: Functions, grants: Grants): Functions {
   return Object.fromEntries(RESTRICTED.map((name) => [name, Object.assign(lifted[name], { [cabiLower]: core[name] })]));
 }
 
-function checkedKernel(kernel: Kernel | KernelName): Kernel {
-  if (typeof kernel === "string") return platformKernel(kernel);
+/** The kernel, and its name, which is read once: it may be a getter of the program's. */
+function checkedKernel(kernel: Kernel | KernelName): [Kernel, KernelName] {
+  if (typeof kernel === "string") return [platformKernel(kernel), kernel];
   if (typeof kernel !== "object" || kernel === null || typeof kernel.open !== "function") {
     throw invalidType("kernel", "the name of a kernel or a kernel object", kernel);
   }
   // A kernel of another kind has other functions, which would pass unjudged.
-  if (kernel.name !== "epoll") throw invalidValue("kernel.name", '"epoll"', kernel.name);
-  return kernel;
+  const { name } = kernel;
+  if (name !== "epoll") throw invalidValue("kernel.name", '"epoll"', name);
+  return [kernel, name];
 }
 
 const PROPERTIES = ["fds", "maxRegistrations", "maxPollers"];

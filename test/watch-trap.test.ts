@@ -1,7 +1,7 @@
 /** The shared poller's component fails: all who wait are told, and the next ones wait on a new one (issue 12, 6). */
 import assert from "node:assert/strict";
 import { Interest, Poller, type PollerError, type Ready, readable, watch, writable } from "lio-poller";
-import { run } from "./support/child.js";
+import { assertPasses, run } from "./support/child.js";
 import { deliveries, idle, ONE, until } from "./support/deliveries.js";
 import { openFiles } from "./support/descriptors.js";
 import { close, eventfd, write } from "./support/files.js";
@@ -149,6 +149,14 @@ for (const { way } of deliveries) {
     });
   });
 }
+
+describe("the first that waits", () => {
+  // Deno and Bun need descriptors themselves.
+  it("is told EMFILE while no descriptor is left, and nothing is kept", function () {
+    if (process.platform === "win32" || "Deno" in globalThis || "bun" in process.versions) return;
+    assertPasses("watching-limit", "ulimit -n 64");
+  });
+});
 
 describe("when the component of what waits fails in a process that has nothing else to do", () => {
   for (const { way } of deliveries) {
