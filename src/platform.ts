@@ -11,6 +11,7 @@ import {
   type OpenKernel,
 } from "./kernel.js";
 import { native, type NativeKernel } from "./native.js";
+import { runsNoScript } from "./reentrance.js";
 import { loopWatchesDescriptors } from "./runtime.js";
 
 export class PlatformKernel implements Kernel {
@@ -44,7 +45,7 @@ function imported(kernel: NativeKernel, name: string): ImportedFunction {
   };
   return Object.assign(lifted, {
     [cabiLower]: ({ memory, realloc }: Parameters<NonNullable<ImportedFunction[typeof cabiLower]>>[0]) =>
-      quickened(name, kernel.bind(name, memory, realloc)),
+      runsNoScript(quickened(name, kernel.bind(name, memory, realloc))),
   });
 }
 
@@ -60,7 +61,7 @@ function quickened(name: string, call: CoreFunction): CoreFunction {
 }
 
 const monotonic: ImportedFunction = Object.assign(() => process.hrtime.bigint(), {
-  [cabiLower]: () => process.hrtime.bigint,
+  [cabiLower]: () => runsNoScript(process.hrtime.bigint),
 });
 
 const kernels = new Map<KernelName, Kernel>();

@@ -3,7 +3,7 @@
  */
 import { isMainThread } from "node:worker_threads";
 import { type Attachable, Attachment, type Outlook } from "./attachment.js";
-import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, TRAPPED } from "./component.js";
+import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, type Resource, TRAPPED } from "./component.js";
 import { errorCodeAt, errorOf, rethrowLifted } from "./error-code.js";
 import { invalidType, invalidValue, namedError, outOfRange, pollerError, type PollerError } from "./errors.js";
 import { type Events, isEvents, type Key, roomFor, setLength } from "./events.js";
@@ -113,14 +113,15 @@ const LONGEST_BLOCK = isMainThread ? Infinity : 100e6;
  *
  * Every method throws a {@link PollerError} with code `ERR_POLLER_CLOSED` after `close`, `ERR_POLLER_BUSY` while a call
  * of a poller on the same kernel runs (from inside a kernel written in JavaScript), and `ERR_POLLER_TRAPPED` once the
- * component has failed. `close` never throws the first.
+ * component has failed. `close` never throws the first. A call that was ended from outside counts as a failure of the
+ * component: by Ctrl-C in a REPL, by a time limit of `node:vm`, or because the stack is exhausted.
  */
 export class Poller implements Disposable {
   readonly #kernel: Kernel;
   readonly #instance: Instance;
   #representation: number;
   #attachment: Attachment | undefined;
-  #lifted: LiftedPoller | undefined;
+  #lifted: Resource<LiftedPoller> | undefined;
 
   /**
    * Makes the kernel object, which takes a descriptor of the process.
@@ -132,9 +133,9 @@ export class Poller implements Disposable {
     this.#kernel = kernelOf(options);
     this.#instance = instanceFor(this.#kernel);
     if (this.#instance.state === BUSY) throw busy();
-    const { lifted, representation } = this.#liftedCall("create", () => this.#instance.createPoller());
-    this.#lifted = lifted;
-    this.#representation = representation;
+    const resource = rethrowLifted("create", () => this.#instance.createPoller());
+    this.#lifted = resource;
+    this.#representation = resource.representation;
   }
 
   /**
@@ -168,8 +169,8 @@ export class Poller implements Disposable {
     } catch (cause) {
       throw instance.trapped(cause);
     }
-    instance.state = IDLE;
     instance.refresh();
+    instance.state = IDLE;
     if (failure !== 0) throw errorAt(instance, failure, "add", fd);
     this.#attachment?.settle();
   }
@@ -334,8 +335,8 @@ export class Poller implements Disposable {
     } catch (cause) {
       throw instance.trapped(cause);
     }
-    instance.state = IDLE;
     instance.refresh();
+    instance.state = IDLE;
     if (failure !== 0) throw errorAt(instance, failure, syscall);
     this.#attachment?.settle();
   }
@@ -492,8 +493,7 @@ export class Poller implements Disposable {
    * @throws PollerError `EMFILE`, `ENFILE`, `ENOMEM`; `ENOTSUP` if the kernel belongs to one thread, as simulated ones do
    */
   notifier(): Notifier {
-    this.#idle();
-    const id = this.#liftedCall("notifier", () => this.#lifted!.notifier());
+    const id = this.#liftedCall("notifier", (poller) => poller.notifier());
     if (id === 0n)
       throw namedError("ENOTSUP", "notifier", "this kernel's pollers can be notified in their thread only");
     return notifierOf(id);
@@ -504,8 +504,7 @@ export class Poller implements Disposable {
    * It may look readable when there is nothing to report. It changes when `stats().rebuilds` does; do not close it.
    */
   get fd(): number {
-    this.#idle();
-    return Number(this.#liftedCall("descriptor", () => this.#lifted!.descriptor()));
+    return Number(this.#liftedCall("descriptor", (poller) => poller.descriptor()));
   }
 
   /**
@@ -518,8 +517,7 @@ export class Poller implements Disposable {
 
   /** What has been done so far, and what stands now. */
   stats(): PollerStats {
-    this.#idle();
-    const statistics = this.#liftedCall("stats", () => this.#lifted!.statistics());
+    const statistics = this.#liftedCall("stats", (poller) => poller.statistics());
     return {
       waits: Number(statistics.waits),
       events: Number(statistics.events),
@@ -542,13 +540,13 @@ export class Poller implements Disposable {
   close(): void {
     const lifted = this.#lifted;
     if (lifted === undefined) return;
-    if (this.#instance.state === BUSY) throw busy();
+    if (this.#instance.isBusy()) throw busy();
     this.detach();
     this.#lifted = undefined;
     this.#representation = 0;
     // A trapped instance has closed everything.
-    if (this.#instance.state === TRAPPED) return;
-    this.#liftedCall("close", () => (lifted as unknown as Disposable)[Symbol.dispose]());
+    if (this.#instance.state === TRAPPED) this.#instance.release();
+    else this.#instance.closePoller(lifted);
   }
 
   /** As {@link Poller.close}: what `using` calls at the end of its block. */
@@ -589,28 +587,16 @@ export class Poller implements Disposable {
 
   #refusal(): PollerError {
     if (this.#lifted === undefined) return pollerError("ERR_POLLER_CLOSED", "The poller is closed");
-    if (this.#instance.state === BUSY) return busy();
+    const instance = this.#instance;
+    if (instance.isBusy()) return busy();
+    instance.release();
     return pollerError("ERR_POLLER_TRAPPED", "The poller's component has failed; make a new poller");
   }
 
-  /** A call through jco, which throws the component's errors with their payload, and traps as they are. */
-  #liftedCall<T>(syscall: string, call: () => T): T {
-    const instance = this.#instance;
-    instance.state = BUSY;
-    try {
-      const value = rethrowLifted(syscall, call);
-      instance.state = IDLE;
-      return value;
-    } catch (error) {
-      if (!isKernelError(error)) throw instance.trapped(error);
-      instance.state = IDLE;
-      throw error;
-    }
+  #liftedCall<T>(syscall: string, call: (poller: LiftedPoller) => T): T {
+    const instance = this.#idle();
+    return rethrowLifted(syscall, () => instance.lifted(() => call(this.#lifted!.lifted)));
   }
-}
-
-function isKernelError(error: unknown): boolean {
-  return error instanceof Error && error.name === "PollerError";
 }
 
 function attached(): PollerError {
