@@ -2,6 +2,7 @@
 
 #include "addon.h"
 
+#include "clock.h"
 #include "notifiers.h"
 
 namespace lio {
@@ -19,6 +20,11 @@ static void Notify(const Napi::CallbackInfo& info) {
   if (info[0].IsNumber()) NotifyByName(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
 }
 
+/// reportUncaught(error: unknown): what happens to an error that nobody catches.
+static void ReportUncaught(const Napi::CallbackInfo& info) {
+  napi_fatal_exception(info.Env(), info[0]);
+}
+
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Napi::Object kernels = Napi::Object::New(env);
   for (const Kernel* kernel = last_kernel; kernel != nullptr; kernel = kernel->next) {
@@ -27,6 +33,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("kernels", kernels);
   exports.Set("nonce", Napi::BigInt::New(env, ProcessNonce()));
   exports.Set("notify", Napi::Function::New<Notify>(env, "notify"));
+  exports.Set("clock", Clock(env));
+  exports.Set("reportUncaught", Napi::Function::New<ReportUncaught>(env, "reportUncaught"));
   exports.Set("io", Io(env));
   return exports;
 }

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "clock.h"
 #include "error_code.h"
 #include "thread.h"
 
@@ -19,8 +20,11 @@ Napi::Object Handle(Napi::Env env, const std::shared_ptr<Delivery>& delivery, co
                napi_get_value_bool(info.Env(), info[0], &keeps);
                delivery->Refer(keeps);
              }));
-  handle.Set("acknowledge",
-             Napi::Function::New(env, [delivery](const Napi::CallbackInfo&) { delivery->Acknowledge(); }));
+  handle.Set("arm", Napi::Function::New(env, [delivery](const Napi::CallbackInfo& info) {
+               double milliseconds = 0;
+               napi_get_value_double(info.Env(), info[0], &milliseconds);
+               delivery->Arm(milliseconds);
+             }));
   handle.Set("close", Napi::Function::New(env, [delivery](const Napi::CallbackInfo&) { delivery->Close(); }));
   return handle;
 }
@@ -51,7 +55,11 @@ void ReportException(napi_env env) {
 namespace {
 
 /// A thread that waits, and a thread-safe function by which it wakes the loop. At most one wake is under way at a time:
-/// the thread goes on only when the loop has acknowledged it, so that nothing piles up.
+/// the thread goes on only when the loop is done with it, so that nothing piles up.
+///
+/// That the loop is done is told by a second function, which the wake calls and which comes in its own turn. By the
+/// same one it would not do: Node and Bun go on calling a thread-safe function for as long as it is called anew, Node a
+/// thousand times, and all else in the loop has to wait.
 class ByThread final : public Delivery, public std::enable_shared_from_this<ByThread> {
  public:
   ByThread(Napi::Env env, std::unique_ptr<Waiter> waiter) : env_(env), waiter_(std::move(waiter)) {}
@@ -59,26 +67,18 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
 
   /// 0, or an error number.
   int Start(Napi::Function wake) {
-    napi_value name = Napi::String::New(env_, "lio-poller");
-    // Some runtimes call once more after the release, so the function does not rely on this being there.
-    auto* context = new std::weak_ptr<ByThread>(weak_from_this());
-    auto forget = [](napi_env, void*, void* context) { delete static_cast<std::weak_ptr<ByThread>*>(context); };
-    if (napi_create_threadsafe_function(env_, wake, nullptr, name, 0, 1, nullptr, forget, context, Wake, &function_) !=
-        napi_ok) {
-      delete context;
-      return kENOMEM;
+    function_ = ThreadSafe(wake, OnWake);
+    done_ = ThreadSafe(wake, OnDone);
+    const bool are_there = function_ != nullptr && done_ != nullptr;
+    const int error = are_there ? thread_.Start<ByThread, &ByThread::Run>(this) : kENOMEM;
+    if (error != 0) {
+      Release();
+      return error;
     }
-    napi_unref_threadsafe_function(env_, function_);
-    int error = thread_.Start<ByThread, &ByThread::Run>(this);
-    if (error == 0) {
-      // After the thread-safe function has its own hook: hooks run from the last to the first, and the thread must not
-      // use it when it is gone.
-      hook_ = std::make_unique<ClosedAtExit>(env_, this);
-      return 0;
-    }
-    napi_release_threadsafe_function(function_, napi_tsfn_abort);
-    function_ = nullptr;
-    return error;
+    // After the thread-safe functions have their own hooks: hooks run from the last to the first, and the thread must
+    // not use them when they are gone.
+    hook_ = std::make_unique<ClosedAtExit>(env_, this);
+    return 0;
   }
 
   void Refer(bool keeps) override {
@@ -90,15 +90,19 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
     }
   }
 
-  void Acknowledge() override { Set(&ByThread::is_acknowledged_); }
+  void Arm(double milliseconds) override {
+    if (function_ == nullptr) return;
+    std::lock_guard<std::mutex> lock(gate_->mutex);
+    due_ = After(Now(), milliseconds);
+    if (due_ < waits_until_) waiter_->Interrupt();
+  }
 
   void Close() override {
     if (function_ == nullptr) return;
     Set(&ByThread::is_closed_);
     waiter_->Interrupt();
     thread_.Join();
-    napi_release_threadsafe_function(function_, napi_tsfn_abort);
-    function_ = nullptr;
+    Release();
     waiter_.reset();
     gate_.reset();
     hook_.reset();
@@ -106,32 +110,77 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
 
  private:
   void Run() {
+    std::unique_lock<std::mutex> lock(gate_->mutex);
     while (true) {
-      waiter_->Wait();
-      std::unique_lock<std::mutex> lock(gate_->mutex);
+      gate_->changed.wait(lock, [this] { return is_done_ || is_closed_; });
       if (is_closed_) return;
-      is_acknowledged_ = false;
+      const uint64_t deadline = waits_until_ = due_;
+      lock.unlock();
+      const bool is_ready = waiter_->Wait(deadline);
+      lock.lock();
+      waits_until_ = 0;
+      if (is_closed_) return;
+      if (!is_ready && Now() < due_) continue;
+      is_done_ = false;
       // Without a limit to its queue this neither blocks nor fails, but when the loop is about to end.
       if (napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking) != napi_ok) return;
-      gate_->changed.wait(lock, [this] { return is_acknowledged_ || is_closed_; });
-      if (is_closed_) return;
     }
   }
 
-  /// In the loop's thread.
-  static void Wake(napi_env env, napi_value wake, void* context, void*) {
+  /// One that calls back in the loop's thread, and does not keep the loop running; null if there cannot be one.
+  napi_threadsafe_function ThreadSafe(Napi::Function wake, napi_threadsafe_function_call_js call) {
+    napi_threadsafe_function function = nullptr;
+    napi_value name = Napi::String::New(env_, "lio-poller");
+    // Some runtimes call once more after the release, so the function does not rely on this being there.
+    auto* context = new std::weak_ptr<ByThread>(weak_from_this());
+    auto forget = [](napi_env, void*, void* context) { delete static_cast<std::weak_ptr<ByThread>*>(context); };
+    if (napi_create_threadsafe_function(env_, wake, nullptr, name, 0, 1, nullptr, forget, context, call, &function) !=
+        napi_ok) {
+      delete context;
+      return nullptr;
+    }
+    napi_unref_threadsafe_function(env_, function);
+    return function;
+  }
+
+  void Release() {
+    for (napi_threadsafe_function* function : {&function_, &done_}) {
+      if (*function != nullptr) napi_release_threadsafe_function(std::exchange(*function, nullptr), napi_tsfn_abort);
+    }
+  }
+
+  /// Null if it was closed. Held until the end of a call, which may close it, and have it collected.
+  static std::shared_ptr<ByThread> Opened(napi_env env, napi_value wake, void* context) {
     // Null if the function was released with this call under way.
-    if (env == nullptr || wake == nullptr) return;
-    // Held until the end: the call may close this, and have it collected.
+    if (env == nullptr || wake == nullptr) return nullptr;
     std::shared_ptr<ByThread> self = static_cast<std::weak_ptr<ByThread>*>(context)->lock();
-    if (self == nullptr || self->function_ == nullptr) return;
-    napi_value undefined;
+    return self != nullptr && self->function_ != nullptr ? self : nullptr;
+  }
+
+  static void OnWake(napi_env env, napi_value wake, void* context, void*) {
+    std::shared_ptr<ByThread> self = Opened(env, wake, context);
+    if (self == nullptr) return;
+    napi_value undefined, is_over;
     napi_get_undefined(env, &undefined);
-    if (napi_call_function(env, undefined, wake, 0, nullptr, nullptr) != napi_ok) ReportException(env);
+    napi_get_boolean(env, self->TakeDue(), &is_over);
+    if (napi_call_function(env, undefined, wake, 1, &is_over, nullptr) != napi_ok) ReportException(env);
+    if (self->function_ != nullptr) napi_call_threadsafe_function(self->done_, nullptr, napi_tsfn_nonblocking);
+  }
+
+  static void OnDone(napi_env env, napi_value wake, void* context, void*) {
+    std::shared_ptr<ByThread> self = Opened(env, wake, context);
+    if (self != nullptr) self->Set(&ByThread::is_done_);
+  }
+
+  /// Whether what was armed is over, of which this is the only one to tell.
+  bool TakeDue() {
+    std::lock_guard<std::mutex> lock(gate_->mutex);
+    if (Now() < due_) return false;
+    due_ = kNever;
+    return true;
   }
 
   void Set(bool ByThread::*flag) {
-    if (gate_ == nullptr) return;
     std::lock_guard<std::mutex> lock(gate_->mutex);
     this->*flag = true;
     gate_->changed.notify_one();
@@ -144,13 +193,23 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
 
   napi_env env_;
   std::unique_ptr<Waiter> waiter_;
+  /// Both null once closed.
   napi_threadsafe_function function_ = nullptr;
+  napi_threadsafe_function done_ = nullptr;
   Thread thread_;
   std::unique_ptr<ClosedAtExit> hook_;
   /// Null once closed: in some C libraries these hold handles of the system's, and this is there until it is collected.
   std::unique_ptr<Gate> gate_ = std::make_unique<Gate>();
+
+  // Under the gate's mutex.
+
   bool is_closed_ = false;
-  bool is_acknowledged_ = false;
+  /// The loop is done with the last wake.
+  bool is_done_ = true;
+  /// When the loop is to be woken although there is no event.
+  uint64_t due_ = kNever;
+  /// For how long the thread waits for events; 0 while it does not.
+  uint64_t waits_until_ = 0;
 };
 
 }  // namespace

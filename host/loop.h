@@ -7,6 +7,7 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <memory>
 
 namespace lio {
@@ -17,8 +18,9 @@ class Delivery {
   virtual ~Delivery() = default;
   /// Keeps the loop running, or does not. A new one does not.
   virtual void Refer(bool keeps) = 0;
-  /// Lets the next call come, where one waits for that.
-  virtual void Acknowledge() {}
+  /// Calls the function once, with `true`, when so many milliseconds are over, instead of when was asked for before: at
+  /// 0 in a later turn of the loop, which does not block until then.
+  virtual void Arm(double milliseconds) = 0;
   /// When this returns, the function is not called any more, and nothing is held. Calling it twice does no harm.
   virtual void Close() = 0;
 };
@@ -30,14 +32,15 @@ Napi::Object Handle(Napi::Env env, const std::shared_ptr<Delivery>& delivery, co
 class Waiter {
  public:
   virtual ~Waiter() = default;
-  /// Blocks until there may be events, or until `Interrupt` has been called. May return for nothing.
-  virtual void Wait() = 0;
+  /// Blocks until there may be events, until that moment of `Now` has come, or until `Interrupt` has been called.
+  /// Returns whether there may be events. May return early.
+  virtual bool Wait(uint64_t deadline) = 0;
   /// Ends `Wait`, the one that blocks or the next. Any thread.
   virtual void Interrupt() = 0;
 };
 
-/// Delivery by a thread, which asks the waiter again only when the last call was acknowledged. A `NativeDelivery`, or a
-/// negative error number if there can be no thread.
+/// Delivery by a thread, which asks the waiter again only when the loop is done with the last call. A `NativeDelivery`,
+/// or a negative error number if there can be no thread.
 Napi::Value DeliverByThread(Napi::Env env, std::unique_ptr<Waiter> waiter, Napi::Function wake);
 
 #if !defined(_WIN32)

@@ -1,16 +1,17 @@
 /**
- * An attached poller: its waits are the event loop's.
+ * An attached poller: the event loop waits in its place.
  *
- * Whenever the kernel object may have events, the loop calls `wake`, which asks the component without blocking and hands
- * on what there is, all at once. After that, and after every call that changes something, `settle` sees to the rest of
- * what a blocking wait would have done: changes that wait for the next wait go down before the loop can block, and the
- * loop is woken when the next timer is due.
+ * Whenever the kernel object may have events, the loop calls `wake`, which asks the component without blocking and passes
+ * on all events at once. After that, and after every call that changes something, `settle` does the rest of what a blocking
+ * wait would have done: it sends changes that were put off before the loop can block, and has the loop woken when the next
+ * timer is due.
+ *
+ * All of that goes by the delivery. The runtime's timers are not used, because tests replace them.
  */
 import { AsyncResource } from "node:async_hooks";
-import { clearImmediate, clearTimeout, setImmediate, setTimeout } from "node:timers";
 import { Events } from "./events.js";
 import type { Delivery } from "./kernel.js";
-import { runtime } from "./runtime.js";
+import { reportUncaught } from "./uncaught.js";
 
 /** What a poller does for its attachment. */
 export interface Attachable {
@@ -18,8 +19,8 @@ export interface Attachable {
   collect(events: Events): number;
   /** What the loop must know; `undefined` once the poller cannot be used any more. */
   outlook(): Outlook | undefined;
-  /** Has `wake` called whenever the kernel object may have events. */
-  deliver(wake: () => void): Delivery;
+  /** As `OpenKernel.deliver`, for the kernel object of the last outlook. */
+  deliver(wake: (isOver?: boolean) => void): Delivery;
   /** Milliseconds of the poller's clock. */
   now(): number;
 }
@@ -41,23 +42,18 @@ export interface Outlook {
 }
 
 const MOST_EVENTS = 1024;
-/** What `setTimeout` can do, in milliseconds. */
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
+/** As `Outlook.due`: in the loop's next turn. */
+const AT_ONCE = 0;
 
 export class Attachment {
   readonly #poller: Attachable;
   readonly #callback: (events: Events) => void;
   readonly #context = new AsyncResource("lio-poller");
   readonly #events = new Events(MOST_EVENTS);
-  readonly #wake = (): void => {
-    const delivery = this.#delivery;
-    if (delivery?.keepsContext) {
-      this.#collect();
-      return;
-    }
-    this.#collectInContext();
-    // In the loop's next turn: some runtimes call a thread-safe function for as long as it is called anew, and nothing else.
-    setImmediate(() => delivery?.acknowledge());
+  readonly #wake = (isOver?: boolean): void => {
+    if (isOver) this.#armed = Infinity;
+    if (this.#delivery?.keepsContext) this.#collect();
+    else this.#context.runInAsyncScope(this.#collect, this);
   };
 
   #delivery: Delivery | undefined;
@@ -65,10 +61,8 @@ export class Attachment {
   #isReferenced = true;
   #keepsLoop = false;
   #isCollecting = false;
-  #immediate: NodeJS.Immediate | undefined;
-  #timeout: NodeJS.Timeout | undefined;
-  /** When the timeout ends: never after the next timer is due. */
-  #timeoutDue = Infinity;
+  /** What the delivery is armed for, as `Outlook.due`: never later than the next timer is due. */
+  #armed = Infinity;
 
   constructor(poller: Attachable, callback: (events: Events) => void) {
     this.#poller = poller;
@@ -92,13 +86,11 @@ export class Attachment {
   close(): void {
     this.#delivery?.close();
     this.#delivery = undefined;
-    clearImmediate(this.#immediate);
-    clearTimeout(this.#timeout);
   }
 
   /** Does what the last call has made necessary. Must follow every call that changes something. */
   settle(): void {
-    // What the callback does is seen to when it has returned.
+    // What the callback changes is seen to when it has returned.
     if (this.#isCollecting || this.#delivery === undefined) return;
     const outlook = this.#poller.outlook();
     if (outlook === undefined) {
@@ -108,17 +100,11 @@ export class Attachment {
     if (outlook.rebuilds !== this.#rebuilds) this.#move(outlook.rebuilds);
     const keepsLoop = this.#isReferenced && outlook.standing > 0;
     if (keepsLoop !== this.#keepsLoop) this.#delivery.refer((this.#keepsLoop = keepsLoop));
-    if (outlook.hasQueued) this.#collectSoon();
-    if (outlook.due < this.#timeoutDue) this.#arm(outlook.due);
+    this.#arm(outlook.hasQueued ? AT_ONCE : outlook.due);
   }
 
   #deliver(): Delivery {
     return this.#context.runInAsyncScope(() => this.#poller.deliver(this.#wake));
-  }
-
-  /** Where it is called from has a context of its own. */
-  #collectInContext(): void {
-    this.#context.runInAsyncScope(this.#collect, this);
   }
 
   #collect(): void {
@@ -129,22 +115,13 @@ export class Attachment {
       count = this.#poller.collect(this.#events);
       if (count > 0 || this.#poller.outlook()?.isNotified) this.#callback(this.#events);
     } catch (error) {
-      throwUncaught(error);
+      reportUncaught(error);
     } finally {
       this.#isCollecting = false;
     }
     // There may be more than there was room for.
-    if (count === MOST_EVENTS) this.#collectSoon();
+    if (count === MOST_EVENTS) this.#arm(AT_ONCE);
     this.settle();
-  }
-
-  /** Before the loop blocks: an immediate that is pending keeps it from that. */
-  #collectSoon(): void {
-    if (this.#delivery === undefined) return;
-    this.#immediate ??= setImmediate(() => {
-      this.#immediate = undefined;
-      this.#collectInContext();
-    });
   }
 
   /** The kernel object is another now. */
@@ -153,34 +130,13 @@ export class Attachment {
     this.#delivery = this.#deliver();
     this.#rebuilds = rebuilds;
     this.#keepsLoop = false;
+    this.#armed = Infinity;
   }
 
-  /** Sees to it that what is due is collected, a millisecond late at most as far as the loop can tell. */
+  /** Has the loop collect when it is due, unless it does so earlier. */
   #arm(due: number): void {
-    const milliseconds = Math.ceil(due / 1e6 - this.#poller.now());
-    if (milliseconds <= 0) {
-      this.#collectSoon();
-      return;
-    }
-    clearTimeout(this.#timeout);
-    this.#timeoutDue = due;
-    this.#timeout = setTimeout(
-      () => {
-        this.#timeoutDue = Infinity;
-        this.#collectInContext();
-      },
-      Math.min(milliseconds, LONGEST_TIMEOUT),
-    );
-    // The delivery is what keeps the loop running.
-    this.#timeout.unref();
+    if (due >= this.#armed) return;
+    this.#armed = due;
+    this.#delivery?.arm(due === AT_ONCE ? 0 : Math.max(0, due / 1e6 - this.#poller.now()));
   }
-}
-
-/** Throws where nobody catches it, so that it goes the way of all such errors, and so that what comes next still does. */
-export function throwUncaught(error: unknown): void {
-  // As soon as nothing runs any more. In a microtask Deno forgets which error it was, and a tick comes late in Bun.
-  const later = runtime.name === "deno" ? process.nextTick : queueMicrotask;
-  later(() => {
-    throw error;
-  });
 }

@@ -146,7 +146,7 @@ export class Instance {
   }
 
   /** As `OpenKernel.deliver`; `undefined` if the kernel has no such thing. */
-  deliver(handle: number, wake: () => void): Delivery | undefined {
+  deliver(handle: number, wake: (isOver?: boolean) => void): Delivery | undefined {
     return this.#kernel.deliver?.(handle, wake);
   }
 

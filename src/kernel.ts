@@ -26,29 +26,41 @@ export interface OpenKernel {
   readonly imports: Readonly<Record<string, Readonly<Record<string, ImportedFunction>>>>;
 
   /**
-   * Has `wake` called in this thread's event loop whenever the kernel object with that handle, which its `create` gave,
-   * may have events, again and again for as long as it may. Left out by kernels that cannot: their pollers cannot be
-   * attached. Nobody blocks in a wait for the object meanwhile.
+   * Calls `wake` in this thread's event loop whenever the kernel object with that handle, which its `create` returned, may
+   * have events, and again in each turn of the loop while it may. Calls `wake(true)` when what {@link Delivery.arm} was
+   * given is over. Nobody waits for the object by other means meanwhile.
    *
-   * @throws PollerError if there are not the means for it
+   * A kernel without this function works, but its pollers cannot be attached to the event loop.
+   *
+   * @param handle the kernel object
+   * @param wake must be called from the event loop, never from inside another call. It never throws
+   * @throws PollerError if the system refuses, such as `EMFILE` or `ENOMEM`
    */
-  deliver?(handle: number, wake: () => void): Delivery;
+  deliver?(handle: number, wake: (isOver?: boolean) => void): Delivery;
 
   /** Closes everything that the instance still holds. Called after a trap; calling it twice does no harm. */
   close(): void;
 }
 
-/** A kernel object's way into an event loop. */
+/** A kernel object's connection to the event loop. None of its functions blocks. */
 export interface Delivery {
-  /** How the loop is told, such as `"uv_poll"`. */
+  /** How the event loop is told, such as `"uv_poll"`: what {@link Poller.delivery} returns. */
   readonly way: string;
-  /** Whether `wake` is called in the asynchronous context in which `deliver` was. */
+  /** Whether `wake` is called in the asynchronous context in which `deliver` was called. */
   readonly keepsContext: boolean;
-  /** Keeps the loop running, or does not. A new one does not. */
+  /** If `keeps`, keeps the event loop active. A new delivery does not. */
   refer(keeps: boolean): void;
-  /** Lets the next call come, where `keepsContext` is false: then each waits for the last one to be acknowledged. */
-  acknowledge(): void;
-  /** When this returns, `wake` is not called any more. Calling it twice does no harm. */
+  /**
+   * Calls `wake(true)` once, when so many milliseconds are over. If 0, calls it in a later turn of the event loop, which
+   * does not block before that. Replaces what was armed before. Does not keep the event loop active.
+   *
+   * Too early is harmless, too late delays the poller's timers. Not to be built on the runtime's own timers if those may
+   * be replaced, as tests do.
+   *
+   * @param milliseconds at least 0, with fractions. `Infinity` disarms
+   */
+  arm(milliseconds: number): void;
+  /** Ends the delivery. `wake` is not called any more. Calling it twice is harmless. */
   close(): void;
 }
 

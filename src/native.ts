@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { pollerError } from "./errors.js";
-import type { CanonicalOptions, CoreFunction } from "./kernel.js";
+import type { CanonicalOptions, CoreFunction, Delivery } from "./kernel.js";
 
 /** One instance's table of kernel handles, with the core functions that use it. */
 export interface NativeKernel {
@@ -12,29 +12,18 @@ export interface NativeKernel {
   /** Makes the core function of that name for an instance with this memory. */
   bind(name: string, memory: CanonicalOptions["memory"], realloc: CanonicalOptions["realloc"]): CoreFunction;
   /**
-   * Has `wake` called in this thread's event loop whenever the kernel object with that handle may have events, again and
-   * again for as long as it may; by a thread, not again before that was acknowledged. Returns a negative error number if
-   * that cannot be.
+   * As `OpenKernel.deliver`. Returns a negative error number if that cannot be.
    *
    * @param inLoop by the loop's own means; else, or if it has none that serve, by a thread
    */
-  deliver(handle: number, wake: () => void, inLoop: boolean): NativeDelivery | number;
+  deliver(handle: number, wake: (isOver: boolean) => void, inLoop: boolean): NativeDelivery | number;
   /** Closes every handle of the table. */
   close(): void;
 }
 
 /** One kernel object's way into this thread's event loop, until it is closed: see `host/loop.h`. */
-export interface NativeDelivery {
-  /** How the loop is told. */
+export interface NativeDelivery extends Delivery {
   readonly way: "uv_poll" | "thread";
-  /** Whether it calls in the asynchronous context that it was made in. */
-  readonly keepsContext: boolean;
-  /** Keeps the loop running, or does not. A new one does not. */
-  refer(keeps: boolean): void;
-  /** Lets the thread call again, which otherwise waits for that. */
-  acknowledge(): void;
-  /** When this returns, nothing is held and nothing is called any more. Calling it twice does no harm. */
-  close(): void;
 }
 
 /**
@@ -76,14 +65,25 @@ export interface NativeIo {
   openThreads?(): number;
 }
 
+/** The clock of `wit/clock.wit`: see `host/clock.cc`. */
+export interface NativeClock {
+  /** Puts the moment into `moment`. */
+  read(): void;
+  /** A u64: nanoseconds of a clock that never goes back. */
+  readonly moment: ArrayBuffer;
+}
+
 export interface NativeAddon {
   /** The kernels of this platform, by name; the first is the one to use. */
   readonly kernels: Readonly<Record<string, new () => NativeKernel>>;
   readonly io: NativeIo;
+  readonly clock: NativeClock;
   /** Tells this process's notifiers from another's. */
   readonly nonce: bigint;
   /** Wakes the poller whose notifier has that name, on whichever thread; any other name does nothing. */
   notify(name: number): void;
+  /** Does at once what the runtime does with an error that nobody catches: it may not return. */
+  reportUncaught(error: unknown): void;
 }
 
 function load(): NativeAddon {

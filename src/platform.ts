@@ -26,7 +26,7 @@ export class PlatformKernel implements Kernel {
     const kernel = new this.create();
     const functions = kernel.functions.map((name) => [name, imported(kernel, name)] as const);
     return {
-      imports: { [this.name]: Object.fromEntries(functions), clock: { now: monotonic } },
+      imports: { [this.name]: Object.fromEntries(functions), clock: { now: CLOCK_NOW } },
       deliver: (handle, wake) => delivered(kernel.deliver(handle, wake, this.inLoop)),
       close: () => kernel.close(),
     };
@@ -60,9 +60,16 @@ function quickened(name: string, call: CoreFunction): CoreFunction {
   return (a, b, c, d, e, f, g) => wait(a, b, c, d, e, f, g);
 }
 
-const monotonic: ImportedFunction = Object.assign(() => process.hrtime.bigint(), {
-  [cabiLower]: () => runsNoScript(process.hrtime.bigint),
-});
+const { clock } = native;
+const moments = new BigUint64Array(clock.moment);
+
+/** The addon's clock, not the runtime's: tests replace that. */
+function monotonic(): bigint {
+  clock.read();
+  return moments[0] as bigint;
+}
+
+const CLOCK_NOW: ImportedFunction = Object.assign(monotonic, { [cabiLower]: () => runsNoScript(monotonic) });
 
 const kernels = new Map<KernelName, Kernel>();
 for (const [name, create] of Object.entries(native.kernels).toSorted()) {

@@ -13,11 +13,11 @@
  * one is added, which tells as much; and whoever joins others is first taken for one who would be added.
  */
 import { AsyncResource } from "node:async_hooks";
-import { throwUncaught } from "./attachment.js";
 import { invalidType, namedError, outOfRange, PollerError } from "./errors.js";
 import type { Events, ReadyEvent } from "./events.js";
 import { ANY_INTEREST, Interest, type Mode } from "./interest.js";
 import { Poller } from "./poller.js";
+import { reportUncaught } from "./uncaught.js";
 
 /** What a descriptor is ready for: see the fields of the same names in {@link ReadyEvent}. */
 export type Ready = Omit<ReadyEvent, "key" | "timer" | "expirations">;
@@ -480,7 +480,7 @@ class Watcher implements Taker, Disposable {
     try {
       this.#context.runInAsyncScope(this.#callback, undefined, ready);
     } catch (error) {
-      throwUncaught(error);
+      reportUncaught(error);
     }
   }
 

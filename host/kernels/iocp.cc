@@ -13,6 +13,7 @@
 
 #include "../addon.h"
 #include "../canonical.h"
+#include "../clock.h"
 #include "../kernel_object.h"
 #include "../loop.h"
 #include "../notifiers.h"
@@ -127,6 +128,13 @@ class Notifiers {
   std::vector<Notifier> notifiers_;
 };
 
+/// Whole milliseconds, rounded up; INFINITE if there is no timeout.
+DWORD Milliseconds(const uint64_t* nanoseconds) {
+  if (nanoseconds == nullptr) return INFINITE;
+  const uint64_t milliseconds = *nanoseconds / 1'000'000 + (*nanoseconds % 1'000'000 != 0);
+  return static_cast<DWORD>(std::min<uint64_t>(milliseconds, INFINITE - 1));
+}
+
 /// Waits for a port's completions. They go to the queue that the component's next wait takes them from, and what the
 /// kernel writes to is the port's, which lives for as long as anybody has it: closing this at any moment loses nothing.
 class PortWaiter final : public Waiter {
@@ -135,7 +143,13 @@ class PortWaiter final : public Waiter {
   explicit PortWaiter(std::shared_ptr<Port> port) : port_(std::move(port)) {}
   ~PortWaiter() override { port_->EndAwaiting(); }
 
-  void Wait() override { port_->Await(); }
+  bool Wait(uint64_t deadline) override {
+    if (deadline == kNever) return port_->Await(INFINITE);
+    const uint64_t now = Now();
+    const uint64_t left = deadline > now ? deadline - now : 0;
+    return port_->Await(Milliseconds(&left));
+  }
+
   void Interrupt() override { port_->Interrupt(); }
 
  private:
@@ -222,13 +236,6 @@ napi_value ControlFunction(napi_env env, napi_callback_info info) {
   }
   if (area != nullptr) Write(area, list);
   return nullptr;
-}
-
-/// Whole milliseconds, rounded up; INFINITE if there is no timeout.
-DWORD Milliseconds(const uint64_t* nanoseconds) {
-  if (nanoseconds == nullptr) return INFINITE;
-  const uint64_t milliseconds = *nanoseconds / 1'000'000 + (*nanoseconds % 1'000'000 != 0);
-  return static_cast<DWORD>(std::min<uint64_t>(milliseconds, INFINITE - 1));
 }
 
 /// Gives completions to the component; false if it had no room for them.

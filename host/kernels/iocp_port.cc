@@ -403,16 +403,19 @@ void Port::EndAwaiting() {
   may_await_ = false;
 }
 
-void Port::Await() {
+bool Port::Await(DWORD milliseconds) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (count_ > 0 || is_interrupted_) return;
+    const bool was_interrupted = std::exchange(is_interrupted_, false);
+    if (count_ > 0 || was_interrupted) return count_ > 0;
     is_awaiting_ = true;
   }
   bool was_interrupted = false;
-  Collect(kMostAtOnce, INFINITE, was_interrupted);
+  Collect(kMostAtOnce, milliseconds, was_interrupted);
   std::lock_guard<std::mutex> lock(mutex_);
   is_awaiting_ = false;
+  is_interrupted_ = false;
+  return count_ > 0;
 }
 
 void Port::Interrupt() {

@@ -86,10 +86,11 @@ class Port {
   bool BeginAwaiting();
   void EndAwaiting();
 
-  /// Blocks until there is something to take, which it leaves to `Take`. May return for nothing.
-  void Await();
+  /// Blocks until there is something to take, which it leaves to `Take`, but for so many milliseconds at most. Returns
+  /// whether there is something. May return early.
+  bool Await(DWORD milliseconds);
 
-  /// Ends `Await`, whether it blocks or is called later. Any thread.
+  /// Ends `Await`, the one that blocks or the next. Any thread.
   void Interrupt();
 
   /// 0, or an error number if it is attached already.

@@ -163,7 +163,7 @@ void AnotherThreadCollects() {
   std::mutex mutex;
   std::thread collecting([&] {
     while (true) {
-      port->Await();
+      port->Await(INFINITE);
       std::lock_guard<std::mutex> lock(mutex);
       if (ends) return;
     }
@@ -198,7 +198,7 @@ class Awaiting {
     port.BeginAwaiting();
     thread_ = std::thread([this] {
       id_ = GetCurrentThreadId();
-      port_.Await();
+      port_.Await(INFINITE);
       is_over_ = true;
     });
     while (id_ == 0) Sleep(1);
@@ -260,12 +260,12 @@ void WhatIsLeftBehindEndsAwait() {
   {
     port->BeginAwaiting();
     // It blocks for nothing, or this hangs.
-    port->Await();
+    port->Await(INFINITE);
     port->EndAwaiting();
   }
   Expect("one of two", port->Take(&completion, 1, 0) == 1);
   port->BeginAwaiting();
-  port->Await();
+  port->Await(INFINITE);
   port->EndAwaiting();
   Expect("the other", port->Take(&completion, 1, 0) == 1);
   Port::Close(std::move(port));
@@ -287,7 +287,7 @@ void AnInterruptIsForTheThreadThatAwaits() {
   Completion none;
   for (int i = 0; i < 10; i++) port->Take(&none, 1, 0);
   // Before it is called: it does not block, or this hangs.
-  port->Await();
+  port->Await(INFINITE);
   port->EndAwaiting();
   Port::Close(std::move(port));
 }
