@@ -14,6 +14,9 @@
         "OTHER_CPLUSPLUSFLAGS": ["-Wall", "-Wextra"]
       },
       "conditions": [
+        ["OS!='win' and OS!='mac'", {
+          "ldflags": ["-Wl,-z,nodelete"]
+        }],
         ["OS=='win'", {
           "defines": ["_WIN32_WINNT=0x0A00", "WIN32_LEAN_AND_MEAN", "NOMINMAX"],
           "libraries": ["ws2_32.lib", "ntdll.lib"],

@@ -26,6 +26,7 @@ static void ReportUncaught(const Napi::CallbackInfo& info) {
 }
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  StayLoaded();
   Napi::Object kernels = Napi::Object::New(env);
   for (const Kernel* kernel = last_kernel; kernel != nullptr; kernel = kernel->next) {
     kernels.Set(kernel->name, kernel->define(env));

@@ -18,6 +18,9 @@ struct Kernel {
   const Kernel* const next;
 };
 
+/// Keeps the addon's code in memory until the process ends: see pinned.cc.
+void StayLoaded();
+
 /// The descriptor helpers: see io.cc.
 Napi::Object Io(Napi::Env env);
 

@@ -73,6 +73,7 @@ struct Uv {
   uint64_t (*hrtime)();
   void (*ref)(void* handle);
   void (*unref)(void* handle);
+  int (*backend_fd)(const void* loop);
   void (*close)(void* handle, Callback closed);
 
   /// Null where there is no libuv.
@@ -86,10 +87,11 @@ struct Uv {
     is_there_ = Find("napi_get_uv_event_loop", get_loop) && Find("uv_handle_size", handle_size) &&
                 Find("uv_handle_set_data", set_data) && Find("uv_handle_get_data", get_data) &&
                 Find("uv_poll_init", poll_init) && Find("uv_poll_start", poll_start) && Find("uv_ref", ref) &&
-                Find("uv_unref", unref) && Find("uv_close", close) && Find("uv_timer_init", timer_init) &&
-                Find("uv_timer_start", timer_start) && Find("uv_timer_stop", timer_stop) &&
-                Find("uv_idle_init", idle_init) && Find("uv_idle_start", idle_start) &&
-                Find("uv_idle_stop", idle_stop) && Find("uv_now", now) && Find("uv_hrtime", hrtime);
+                Find("uv_unref", unref) && Find("uv_backend_fd", backend_fd) && Find("uv_close", close) &&
+                Find("uv_timer_init", timer_init) && Find("uv_timer_start", timer_start) &&
+                Find("uv_timer_stop", timer_stop) && Find("uv_idle_init", idle_init) &&
+                Find("uv_idle_start", idle_start) && Find("uv_idle_stop", idle_stop) && Find("uv_now", now) &&
+                Find("uv_hrtime", hrtime);
   }
 
   template <typename Function>
@@ -110,7 +112,7 @@ class InLoop final : public Delivery, public std::enable_shared_from_this<InLoop
   ~InLoop() override { Close(); }
 
   /// 0, or an error number.
-  int Start(Napi::Function wake) {
+  int Start(Napi::Function wake, Enlist enlist) {
     if (uv_.get_loop(env_, &loop_) != napi_ok) return ENOTSUP;
     void* handle = ::operator new(uv_.handle_size(Uv::kPollHandle), std::nothrow);
     if (handle == nullptr) return ENOMEM;
@@ -130,6 +132,9 @@ class InLoop final : public Delivery, public std::enable_shared_from_this<InLoop
     timer_ = Unreferenced(Uv::kTimerHandle, uv_.timer_init);
     idle_ = Unreferenced(Uv::kIdleHandle, uv_.idle_init);
     error = timer_ == nullptr || idle_ == nullptr ? ENOMEM : -uv_.poll_start(handle_, Uv::kReadable, OnReadable);
+    // libuv asks the kernel in the loop's next turn, and aborts if that refuses for want of watches or memory. It takes
+    // what is there already, so the question is put here, where its answer can be told.
+    if (error == 0) error = enlist(uv_.backend_fd(loop_), descriptor_.get());
     if (error != 0) Close();
     return error;
   }
@@ -265,9 +270,9 @@ int OpenPipe(int pair[2]) {
 #endif
 }
 
-Napi::Value InLoopDelivery(Napi::Env env, const Uv& uv, Descriptor descriptor, Napi::Function wake) {
+Napi::Value InLoopDelivery(Napi::Env env, const Uv& uv, Descriptor descriptor, Napi::Function wake, Enlist enlist) {
   auto delivery = std::make_shared<InLoop>(env, uv, std::move(descriptor));
-  int error = delivery->Start(wake);
+  int error = delivery->Start(wake, enlist);
   if (error != 0) return Napi::Number::New(env, -error);
   return Handle(env, delivery, "uv_poll", true);
 }
@@ -281,11 +286,12 @@ Napi::Value ThreadDelivery(Napi::Env env, Descriptor descriptor, Napi::Function 
 
 }  // namespace
 
-Napi::Value DeliverDescriptor(Napi::Env env, int descriptor, Napi::Function wake, bool in_loop) {
+Napi::Value DeliverDescriptor(Napi::Env env, int descriptor, Napi::Function wake, bool in_loop, Enlist enlist) {
   Descriptor own(fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
   if (own.get() == -1) return Napi::Number::New(env, -errno);
   const Uv* uv = in_loop ? Uv::Get() : nullptr;
-  return uv == nullptr ? ThreadDelivery(env, std::move(own), wake) : InLoopDelivery(env, *uv, std::move(own), wake);
+  if (uv == nullptr) return ThreadDelivery(env, std::move(own), wake);
+  return InLoopDelivery(env, *uv, std::move(own), wake, enlist);
 }
 
 }  // namespace lio

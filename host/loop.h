@@ -44,9 +44,12 @@ class Waiter {
 Napi::Value DeliverByThread(Napi::Env env, std::unique_ptr<Waiter> waiter, Napi::Function wake);
 
 #if !defined(_WIN32)
+/// Has a loop's own kernel object watch a descriptor for reading, as libuv itself is about to. 0, or an error number.
+using Enlist = int (*)(int backend, int descriptor);
+
 /// Delivery for a kernel object that is a descriptor: by the loop's own means, if it is let and has them, else by a
 /// thread. A `NativeDelivery`, or a negative error number.
-Napi::Value DeliverDescriptor(Napi::Env env, int descriptor, Napi::Function wake, bool in_loop);
+Napi::Value DeliverDescriptor(Napi::Env env, int descriptor, Napi::Function wake, bool in_loop, Enlist enlist);
 #endif
 
 /// Has an object closed when its environment ends, unless it is closed before.

@@ -8,15 +8,26 @@ import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/**
- * The definitions that `binding.gyp` has for a system as it calls it, such as `"linux"`: for whoever builds without gyp.
- * The file is kept to what is JSON as well.
- */
-export function hostDefinitions(system) {
+/** What `binding.gyp` has for a system as it calls it, such as `"linux"`. The file is kept to what is JSON as well. */
+function hostSettings(system, name) {
   const [target] = JSON.parse(readFileSync(join(root, "binding.gyp"), "utf8")).targets;
-  const own = target.conditions.filter(([condition]) => condition === `OS=='${system}'`);
-  return [target, ...own.map(([, chosen]) => chosen)].flatMap(({ defines = [] }) => defines);
+  const chosen = target.conditions.filter(([condition]) => holds(condition, system)).map(([, settings]) => settings);
+  return [target, ...chosen].flatMap((settings) => settings[name] ?? []);
 }
+
+/** Of gyp's conditions, those that are there: comparisons of `OS` with a name, all of which must hold. */
+function holds(condition, system) {
+  return condition.split(" and ").every((comparison) => {
+    const [, operator, name] = /^OS(==|!=)'(\w+)'$/.exec(comparison);
+    return (name === system) === (operator === "==");
+  });
+}
+
+/** The definitions, for whoever builds without gyp. */
+export const hostDefinitions = (system) => hostSettings(system, "defines");
+
+/** The linker's flags, as the compiler takes them. */
+export const hostLinkerFlags = (system) => hostSettings(system, "ldflags");
 
 /** Their paths from the package's folder, with `/`. */
 export function hostSources() {

@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSy
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { hostDefinitions, hostSources } from "./host-sources.mjs";
+import { hostDefinitions, hostLinkerFlags, hostSources } from "./host-sources.mjs";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const TESTS = "test/native";
@@ -152,7 +152,7 @@ export async function buildNative(name) {
 export async function buildAddon(name, flags, choose = (sources) => sources) {
   const folder = join(root, "out-native", name);
   const addon = join(folder, "build/Release/lio_poller.node");
-  const { sources: own, defines } = bindings();
+  const { sources: own, defines, linkerFlags } = bindings();
   const sources = choose(own);
   const changed = Math.max(
     ...sources.map((source) => newest(dirname(source))),
@@ -165,7 +165,7 @@ export async function buildAddon(name, flags, choose = (sources) => sources) {
   all.push(...defines, ...includes());
   const objects = sources.map((source) => join(folder, `${source.replaceAll("/", "+")}.o`));
   await inTwos(sources.map((source, index) => () => compile(source, objects[index], all)));
-  const status = await run("clang++", ["-shared", "-o", addon, ...objects, ...flags]);
+  const status = await run("clang++", ["-shared", "-o", addon, ...objects, ...flags, ...linkerFlags]);
   if (status !== 0) throw new Error(`${addon} does not link`);
   return folder;
 }
@@ -174,5 +174,9 @@ export async function buildAddon(name, flags, choose = (sources) => sources) {
 export function bindings() {
   const system = { darwin: "mac", win32: "win" }[process.platform] ?? process.platform;
   const defines = [...hostDefinitions(system), "NODE_GYP_MODULE_NAME=lio_poller"];
-  return { sources: hostSources(), defines: defines.map((define) => `-D${define}`) };
+  return {
+    sources: hostSources(),
+    defines: defines.map((define) => `-D${define}`),
+    linkerFlags: hostLinkerFlags(system),
+  };
 }

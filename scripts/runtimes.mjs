@@ -1,6 +1,8 @@
 /**
  * `npm run runtimes`: the whole suite on every runtime that the package is for, and a table of what came of it.
  *
+ * Of the generated matrices each takes a sample, all of them the same one: `npm run test:matrices` has the whole.
+ *
  * The runtimes are those that npm has, of exactly these versions. They are installed into out/runtimes/ and nowhere else,
  * so that they are no dependencies of the project. Relies on a build (`scripts/ready.mjs` makes one).
  */
@@ -11,13 +13,14 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-const usage = `Usage: npm run runtimes [-- [--help] [--only NAME]… [--grep TEXT]]
+const usage = `Usage: npm run runtimes [-- [--help] [--only NAME]… [--grep TEXT] [--seed N]]
 
 Installs the runtimes into out/runtimes/, runs the suite on each, and prints a
 table of them.
 
   --only   a runtime of the table: node20, node22, node24, node26, deno, bun
   --grep   only tests whose names contain this text
+  --seed   of the sample of the generated matrices; drawn by default
 
 The exit code is 1 if a test failed or a runtime could not be had.
 `;
@@ -52,6 +55,7 @@ async function main() {
       help: { type: "boolean" },
       only: { type: "string", multiple: true, default: Object.keys(RUNTIMES) },
       grep: { type: "string", default: "" },
+      seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 32)) },
     },
   });
   if (values.help) {
@@ -65,7 +69,7 @@ async function main() {
   }
   install();
   const rows = [];
-  for (const name of values.only) rows.push(await runSuite(name, values.grep));
+  for (const name of values.only) rows.push(await runSuite(name, values.grep, values.seed));
   return report(rows);
 }
 
@@ -87,7 +91,7 @@ function install() {
 }
 
 /** Runs the suite, printing its failures, and resolves to what it was that ran, and what came of it. */
-async function runSuite(name, grep) {
+async function runSuite(name, grep, seed) {
   console.error(`> ${name}`);
   const { binary, flags } = RUNTIMES[name];
   const program = join(folder, "node_modules", name, binary);
@@ -95,7 +99,7 @@ async function runSuite(name, grep) {
     cwd: root,
     stdio: ["ignore", "pipe", "inherit"],
     // Deno would look for types and newer versions of what is installed.
-    env: { ...process.env, DENO_NO_UPDATE_CHECK: "1" },
+    env: { ...process.env, DENO_NO_UPDATE_CHECK: "1", LIO_POLLER_SAMPLE: seed },
   });
   const ended = new Promise((resolve, reject) => child.once("error", reject).once("close", (...how) => resolve(how)));
   let summary;
@@ -115,6 +119,9 @@ function report(rows) {
   }
   for (const { name, leftOut = [] } of rows)
     for (const reason of leftOut) console.log(`\n${name}: left out: ${reason}`);
+  console.log(
+    `\nOf the generated matrices a sample was run, of seed ${rows[0].sample}: "npm run test:matrices" has all.`,
+  );
   // A runtime on which nothing ran has not passed.
   const isGreen = rows.every(({ code, passed = 0, failed }) => code === 0 && failed === 0 && passed > 0);
   const sum = (what) => rows.reduce((total, row) => total + (row[what] ?? 0), 0);

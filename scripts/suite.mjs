@@ -1,7 +1,10 @@
 /**
  * `suite.mjs [TEXT [FILE…]]`: the suite in the runtime that runs this, whichever it is: mocha as a library, for its command starts processes of Node's.
  *
- * Prints failures as they come, and at last one line, `suite: `, with the counts as JSON.
+ * Of the generated matrices it takes a sample: they ask neither the kernel nor the runtime, and `npm run test:matrices` has
+ * all of them. LIO_POLLER_SAMPLE is its seed, or it is drawn.
+ *
+ * Prints failures as they come, and at last one line, `suite: `, with the counts and the seed as JSON.
  */
 import { readdirSync } from "node:fs";
 import { join, dirname } from "node:path";
@@ -16,16 +19,19 @@ const OF_EPOLL = "it is about epoll, by name";
 const NO_REBUILD = "a kqueue has forgotten a descriptor that was closed, so that it is never replaced";
 const NO_PORT_REBUILD = "a socket that is closed ends its request, so that the port is never replaced";
 const NO_EVENTFD = "a kqueue's notifier is an event of its own, and no eventfd";
+const NODES_OWN = "npm test is run with Node";
 const NO_CLEAN_UP = "Deno runs no addon's clean-up when a worker ends, so its descriptors stay open";
 
 /** Tests that a runtime cannot run, or that a kernel cannot: what their names contain, and why. */
 const LEFT_OUT = {
   bun: [
+    ["the command for the tests", NODES_OWN],
     ["the core's self-test under node:wasi", "Bun's node:wasi lacks what it needs"],
     ["that the engine refuses, long before the last address", NO_LIMIT],
     ["Ctrl-C in Node's REPL", NO_REPL],
   ],
   deno: [
+    ["the command for the tests", NODES_OWN],
     ["that the engine refuses, long before the last address", NO_LIMIT],
     ["Ctrl-C in Node's REPL", NO_REPL],
     ["the contract on epoll A descriptor that cannot be polled fails in a batch", NO_DESCRIPTORS],
@@ -69,6 +75,8 @@ const LEFT_OUT = {
   ],
 };
 const name = process.versions.bun ? "bun" : "Deno" in globalThis ? "deno" : "node";
+// Before any test is loaded.
+const sample = (process.env.LIO_POLLER_SAMPLE ??= String(Math.floor(Math.random() * 2 ** 32)));
 const { Poller, platformKernels } = await import("lio-poller");
 const unfit = [...(LEFT_OUT[name] ?? []), ...(LEFT_OUT[platformKernels[0]] ?? [])];
 const leftOut = [];
@@ -104,7 +112,7 @@ let passed = 0;
 let failed = 0;
 const runner = mocha.run(() => {
   const version = process.versions.bun ?? process.versions.deno ?? process.versions.node;
-  console.log(`suite: ${JSON.stringify({ version, delivery, passed, failed, leftOut })}`);
+  console.log(`suite: ${JSON.stringify({ version, delivery, passed, failed, leftOut, sample })}`);
   process.exit(failed === 0 ? 0 : 1);
 });
 runner.on("pass", () => passed++);

@@ -5,8 +5,8 @@
  * used ones go to the core module's exports directly, and read their results from its memory as the canonical ABI lays
  * them out.
  */
-import { readFileSync } from "node:fs";
 import { type ComponentName, components } from "./components.js";
+import { coreModule, instantiationError } from "./core-modules.js";
 import { pollerError, type PollerError } from "./errors.js";
 import { registerGarbage } from "./finalization.js";
 import type { Delivery, Kernel, OpenKernel } from "./kernel.js";
@@ -96,6 +96,7 @@ export class Instance {
   #isReleased = false;
 
   constructor(kernel: Kernel) {
+    const { name } = kernel;
     this.#kernel = kernel.open();
     let core: CoreExports | undefined;
     const instantiateCore = (module: WebAssembly.Module, imports: WebAssembly.Imports = {}): WebAssembly.Instance => {
@@ -109,12 +110,11 @@ export class Instance {
     };
     const imports: Record<string, object> = { "lio:poller/types": {} };
     for (const [name, functions] of Object.entries(this.#kernel.imports)) imports[`lio:poller/${name}`] = functions;
-    const { name } = kernel;
     try {
-      this.#root = components[name]((path) => compiled(`${name}/${path}`), imports as never, instantiateCore);
+      this.#root = components[name]((file) => coreModule(name, file), imports as never, instantiateCore);
     } catch (cause) {
       this.#kernel.close();
-      throw pollerError("ERR_POLLER_UNSUPPORTED", `The kernel does not offer what a kernel "${name}" must`, { cause });
+      throw instantiationError(cause, name);
     }
     if (core === undefined) throw new Error("the component has no core module that exports its allocator");
     const { memory, cabi_realloc } = core;
@@ -261,18 +261,6 @@ export class Instance {
 
 function isLiftedError(error: unknown): boolean {
   return (error as { payload?: { tag?: unknown } } | undefined)?.payload?.tag !== undefined;
-}
-
-const modules = new Map<string, WebAssembly.Module>();
-
-/** A module that the build has put under `component/`. */
-function compiled(path: string): WebAssembly.Module {
-  let module = modules.get(path);
-  if (module === undefined) {
-    module = new WebAssembly.Module(readFileSync(new URL(`./component/${path}`, import.meta.url)));
-    modules.set(path, module);
-  }
-  return module;
 }
 
 registerGarbage();

@@ -14,7 +14,8 @@ import { getSystemErrorMap } from "node:util";
  * - `"ERR_POLLER_CLOSED"`: the poller is closed.
  * - `"ERR_POLLER_TRAPPED"`: the component failed, or a call of it was ended from outside, and its descriptors are closed.
  *   A new poller starts afresh.
- * - `"ERR_POLLER_UNSUPPORTED"`: there is no such kernel here, or the events are another kernel's.
+ * - `"ERR_POLLER_UNSUPPORTED"`: there is no such kernel here, the kernel object lacks a function, there is no WebAssembly, a
+ *   file of the package cannot be used, or the events are another kernel's. The message says which.
  */
 export type PollerErrorCode =
   | "ERR_POLLER_ADDON"

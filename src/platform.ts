@@ -1,5 +1,6 @@
 /** The platform's own kernel, through the native addon. */
 import { components } from "./components.js";
+import { prepareCoreModules } from "./core-modules.js";
 import { pollerError, systemError } from "./errors.js";
 import {
   cabiLower,
@@ -78,6 +79,9 @@ for (const [name, create] of Object.entries(native.kernels).toSorted()) {
 
 /** The names of the kernels that this platform has; the first is the one that is used unless another is asked for. */
 export const platformKernels: readonly KernelName[] = Object.freeze([...kernels.keys()]);
+
+// While there is a descriptor left to read it with.
+if (platformKernels[0] !== undefined) prepareCoreModules(platformKernels[0]);
 
 /** The platform's kernel of that name, or its first one. @throws PollerError `ERR_POLLER_UNSUPPORTED` if it has none. */
 export function platformKernel(name: string | undefined): Kernel {

@@ -126,7 +126,9 @@ export class Poller implements Disposable {
   /**
    * Makes the kernel object, which takes a descriptor of the process.
    *
-   * @throws PollerError `EMFILE`, `ENFILE`, `ENOMEM`; `ERR_POLLER_UNSUPPORTED` if the platform has no such kernel
+   * @throws PollerError `EMFILE`, `ENFILE`; `ENOMEM`, also if there is no address space for the component's memory;
+   * `ERR_POLLER_UNSUPPORTED` if the platform has no such kernel, the kernel object lacks a function, there is no
+   * WebAssembly, or a file of the package cannot be used
    * @throws TypeError `ERR_INVALID_ARG_TYPE`
    */
   constructor(options?: PollerOptions) {
@@ -404,7 +406,8 @@ export class Poller implements Disposable {
    * @param callback gets the events, which stand until it returns: the same object each time. They are what was ready when
    * it was called, also if the callback ends some of these registrations
    * @throws PollerError `ERR_POLLER_ATTACHED` if it is attached; `ENOTSUP` if the kernel cannot be waited for by an event
-   * loop, as simulated ones; `EMFILE`, `ENOMEM`, `EAGAIN`
+   * loop, as simulated ones; `ENOSPC` at the user's limit of registrations, of which the event loop needs one; `EMFILE`,
+   * `ENOMEM`, `EAGAIN`
    * @throws TypeError `ERR_INVALID_ARG_TYPE`
    */
   attach(callback: (events: Events) => void): void {

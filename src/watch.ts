@@ -151,7 +151,12 @@ class Shared {
   #count = 0;
 
   constructor() {
-    this.poller.attach((events) => this.#dispatch(events));
+    try {
+      this.poller.attach((events) => this.#dispatch(events));
+    } catch (error) {
+      this.poller.close();
+      throw error;
+    }
     this.poller.unref();
   }
 

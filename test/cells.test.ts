@@ -12,6 +12,7 @@ import { kqueueSituations } from "./cells/kqueue.js";
 import type { Situation } from "./cells/situation.js";
 import { Stage } from "./cells/stage.js";
 import { dialects, type Dialect } from "./model/dialect.js";
+import { sampled } from "./support/sample.js";
 
 const tables: Readonly<Record<string, readonly Situation[]>> = {
   epoll: epollSituations,
@@ -22,6 +23,10 @@ const tables: Readonly<Record<string, readonly Situation[]>> = {
   ),
   afd: afdSituations,
 };
+
+/** How many of each kernel's situations, and how many kernels' tables, a sample has. */
+const FEW = 6;
+const closelyLookedAt = sampled("kernels' tables, looked through for what they lack", Object.keys(tables), 1);
 
 /** Plays a situation in which the kernel says so, or nothing wrong. */
 function play(dialect: Dialect, situation: Situation, error: string | undefined): Stage {
@@ -51,8 +56,9 @@ for (const [name, situations] of Object.entries(tables)) {
   };
 
   describe(`each error of each call of ${name}`, () => {
+    const chosen = sampled(`situations of ${name}, each with every error`, situations, FEW);
     let cells = 0;
-    for (const situation of situations) {
+    for (const situation of chosen) {
       const { operation, when, call, change } = situation;
       const errors = errorsOf(situation);
       it(`is met by ${operation} (${when}): ${call} ${change ?? ""}, ${errors.length} errors`, () => {
@@ -67,29 +73,30 @@ for (const [name, situations] of Object.entries(tables)) {
       });
     }
 
-    it("is there: every call that an operation was seen to make is in the table for it, and every line of the manual", () => {
-      const there = new Set(
-        situations.map(({ operation, call, change }) => `${operation}: ${[call, change].join(" ").trim()}`),
-      );
-      const seen = new Set<string>();
-      for (const situation of situations) {
-        for (const call of play(dialect, situation, undefined).calls) seen.add(`${situation.operation}: ${call}`);
-      }
-      assert.deepEqual(
-        [...seen].filter((entry) => !there.has(entry)),
-        [],
-      );
-      const used = new Set(situations.map(({ call, change }) => change ?? call));
-      assert.deepEqual(
-        documented.map(({ call, operation }) => operation ?? call).filter((entry) => !used.has(entry)),
-        [],
-      );
-    });
+    if (closelyLookedAt.includes(name))
+      it("is there: every call that an operation was seen to make is in the table for it, and every line of the manual", () => {
+        const there = new Set(
+          situations.map(({ operation, call, change }) => `${operation}: ${[call, change].join(" ").trim()}`),
+        );
+        const seen = new Set<string>();
+        for (const situation of situations) {
+          for (const call of play(dialect, situation, undefined).calls) seen.add(`${situation.operation}: ${call}`);
+        }
+        assert.deepEqual(
+          [...seen].filter((entry) => !there.has(entry)),
+          [],
+        );
+        const used = new Set(situations.map(({ call, change }) => change ?? call));
+        assert.deepEqual(
+          documented.map(({ call, operation }) => operation ?? call).filter((entry) => !used.has(entry)),
+          [],
+        );
+      });
 
     it("was visited", () => {
-      const expected = situations.reduce((sum, situation) => sum + errorsOf(situation).length, 0);
+      const expected = chosen.reduce((sum, situation) => sum + errorsOf(situation).length, 0);
       assert.equal(cells, expected);
-      console.log(`    ${name}: ${cells} cells of ${expected} visited, in ${situations.length} situations`);
+      console.log(`    ${name}: ${cells} cells of ${expected} visited, in ${chosen.length} situations`);
     });
   });
 }

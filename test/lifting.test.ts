@@ -13,6 +13,7 @@ import { instanceFor } from "./support/internals.js";
 import { JcoPoller, JcoRoom, jcoInstance, nodeName } from "./support/jco-poller.js";
 import { PlainKernel } from "./support/plain-kernel.js";
 import { Random } from "./support/random.js";
+import { isWhole, sampledSeeds } from "./support/sample.js";
 
 type Simulated = SimulatedEpoll | SimulatedKqueue;
 
@@ -172,13 +173,14 @@ function run(simulated: Simulated, subject: Subject, seed: number): unknown[] {
 
 describe("the facade's own lifting", () => {
   for (const [kernel, programs, verdict, make] of kernels) {
-    it(`says what jco's says, in programs of every call (${kernel})`, () => compare(programs, verdict, make));
+    it(`says what jco's says, in programs of every call (${kernel})`, () => compare(kernel, programs, verdict, make));
   }
 
-  function compare(programs: number, verdict: string, make: () => Simulated): void {
+  function compare(kernel: string, programs: number, verdict: string, make: () => Simulated): void {
     const codes = new Set<unknown>();
     let events = 0;
-    for (let seed = 1; seed <= programs; seed++) {
+    const seeds = sampledSeeds(`random programs, lifted in both ways, on ${kernel}`, 1, programs, 4);
+    for (const seed of seeds) {
       const [direct, plain, reference] = [make(), make(), make()];
       const expected = run(reference, lifted(new PlainKernel(reference)), seed);
       assert.deepEqual(run(direct, facade(direct), seed), expected, `seed ${seed}, on core functions`);
@@ -191,10 +193,11 @@ describe("the facade's own lifting", () => {
         if (name === "wait" && Array.isArray(came)) events += came[0] as number;
       }
     }
+    if (!isWhole) return;
     // The programs got somewhere.
+    assert.ok(events > seeds.length * 5, `${events} events`);
     const met = ["add EBADF", "add EEXIST", "modify ENOENT", "delete ENOENT", "apply EEXIST", "wait EINVAL", verdict];
     for (const code of met) assert.ok(codes.has(code), `${code} was never met`);
-    assert.ok(events > programs * 5, `${events} events`);
   }
 });
 

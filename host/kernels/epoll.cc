@@ -83,6 +83,15 @@ class Notifiers {
   std::vector<uint64_t> names_;
 };
 
+/// libuv adds it with the same mask and data, and takes EEXIST for a reason to modify: see uv__io_poll in its
+/// src/unix/linux.c.
+int Enlist(int backend, int descriptor) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = descriptor;
+  return epoll_ctl(backend, EPOLL_CTL_ADD, descriptor, &event) == 0 ? 0 : errno;
+}
+
 /// All that one component instance holds.
 struct Tables {
   Descriptors objects;
@@ -91,7 +100,7 @@ struct Tables {
   void Close(uint32_t handle) { objects.Close(handle); }
 
   Napi::Value Deliver(Napi::Env env, uint32_t handle, Napi::Function wake, bool in_loop) {
-    return DeliverDescriptor(env, objects.Find(handle), wake, in_loop);
+    return DeliverDescriptor(env, objects.Find(handle), wake, in_loop, Enlist);
   }
 
   void CloseAll() {

@@ -242,6 +242,13 @@ class Notifiers {
   std::vector<Notifier> notifiers_;
 };
 
+/// libuv adds it with the same filter and flags, and adding twice is adding once: see uv__io_poll in its
+/// src/unix/kqueue.c. A loop that is no kqueue, as in tests, says EBADF, and sees to it by itself.
+int Enlist(int backend, int descriptor) {
+  const int number = ChangeOne(backend, Kevent(static_cast<uintptr_t>(descriptor), EVFILT_READ, EV_ADD, 0, 0));
+  return number == EBADF ? 0 : number;
+}
+
 /// All that one component instance holds.
 struct Tables {
   Descriptors objects;
@@ -257,7 +264,7 @@ struct Tables {
   }
 
   Napi::Value Deliver(Napi::Env env, uint32_t handle, Napi::Function wake, bool in_loop) {
-    return DeliverDescriptor(env, objects.Find(handle), wake, in_loop);
+    return DeliverDescriptor(env, objects.Find(handle), wake, in_loop, Enlist);
   }
 
   void CloseAll() {

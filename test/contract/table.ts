@@ -16,7 +16,8 @@ With names: only the scenarios whose name contains one of them.
 
   ✓  passed
   ✗  failed; what happened is printed below the table
-  –  left out on this kernel; why is printed below the table
+  –  left out on this kernel; the reasons are printed below the table, each
+     once, with the scenarios and kernels that it is for
 
 The exit code is 1 if a scenario failed or none was run.
 `;
@@ -37,7 +38,9 @@ async function main(): Promise<number> {
   const scenarios = loadAll().filter(({ name }) => selected(name, positionals));
   const all = columns(await startWatchdog());
   const table = values.on === undefined ? all : all.filter((column) => column.name === values.on);
-  const notes: string[] = [];
+  const failures: string[] = [];
+  /** By reason and columns, the scenarios. */
+  const leftOut = new Map<string, Map<string, string[]>>();
   const counts = { "✓": 0, "✗": 0, "–": 0 };
   const width = Math.max(0, ...scenarios.map(({ name }) => name.length));
   print(
@@ -58,15 +61,36 @@ async function main(): Promise<number> {
         table,
       ),
     );
-    cells.forEach(({ sign, reason }, index) => {
+    const leftOutHere = new Map<string, string[]>();
+    cells.forEach(({ sign, reason = "" }, index) => {
+      const column = table[index]?.name as string;
       counts[sign]++;
-      if (reason !== undefined) notes.push(`${sign} ${scenario.name}, ${table[index]?.name}: ${reason}`);
+      if (sign === "✗") failures.push(`✗ ${scenario.name}, ${column}: ${reason}`);
+      if (sign === "–") add(leftOutHere, reason, column);
     });
+    for (const [reason, on] of leftOutHere) add(getOrMake(leftOut, reason), on.join("; "), scenario.name);
   }
-  if (notes.length > 0) print(["", ...notes].join("\n"));
-  const leftOut = counts["–"] > 0 ? `, ${counts["–"]} left out` : "";
-  print(`\n${counts["✓"]} passed, ${counts["✗"]} failed${leftOut}`);
+  for (const failure of failures) print(`\n${failure}`);
+  if (leftOut.size > 0) print("\nLeft out, by reason:");
+  for (const [reason, scenariosOn] of leftOut) {
+    print(`\n– ${reason}`);
+    for (const [on, names] of scenariosOn) print(`  ${names.length} on ${on}: ${names.join(" ")}`);
+  }
+  const others = counts["–"] > 0 ? `, ${counts["–"]} left out` : "";
+  print(`\n${counts["✓"]} passed, ${counts["✗"]} failed${others}`);
   return counts["✗"] > 0 || counts["✓"] === 0 ? 1 : 0;
+}
+
+function getOrMake(maps: Map<string, Map<string, string[]>>, name: string): Map<string, string[]> {
+  const map = maps.get(name) ?? new Map<string, string[]>();
+  maps.set(name, map);
+  return map;
+}
+
+function add(lists: Map<string, string[]>, name: string, item: string): void {
+  const list = lists.get(name);
+  if (list === undefined) lists.set(name, [item]);
+  else list.push(item);
 }
 
 function selected(name: string, filters: readonly string[]): boolean {
