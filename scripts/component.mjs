@@ -97,10 +97,36 @@ export async function checkImports(component, kernel) {
   return wit;
 }
 
+/** An unsigned LEB128 number: its value, and where the next byte is. */
+function unsigned(bytes, at) {
+  let value = 0;
+  for (let shift = 0; ; shift += 7) {
+    const byte = bytes[at++];
+    value += (byte & 0x7f) * 2 ** shift;
+    if (byte < 0x80) return [value, at];
+  }
+}
+
+/**
+ * A component without its custom sections: the names of its inner parts, which debuggers show, and its producers. They
+ * are a twelfth of it, and nothing that runs a component reads them. The core modules inside keep theirs.
+ */
+export function withoutCustomSections(component) {
+  const PREAMBLE_BYTES = 8;
+  const kept = [component.subarray(0, PREAMBLE_BYTES)];
+  for (let at = PREAMBLE_BYTES; at < component.length;) {
+    const [size, content] = unsigned(component, at + 1);
+    const isCustom = component[at] === 0;
+    if (!isCustom) kept.push(component.subarray(at, content + size));
+    at = content + size;
+  }
+  return Buffer.concat(kept);
+}
+
 export async function buildComponent(kernel) {
   const core = await compileCore(kernel);
   const embedded = await componentEmbed({ binary: core, witSource: await witSource(), world: `${kernel}-poller` });
-  const component = await componentNew(embedded, []);
+  const component = withoutCustomSections(await componentNew(embedded, []));
   const wit = await checkImports(component, kernel);
   if (component.length > MOST_BYTES) {
     throw new Error(`${kernel}: the component has ${component.length} bytes, more than ${MOST_BYTES}`);
