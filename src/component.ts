@@ -86,6 +86,9 @@ export class Instance {
   /** Bytes of its memory that the component has allocated and not released. */
   readonly bytesInUse: () => number;
 
+  /** Called after a trap, perhaps more than once. */
+  readonly onTrap = new Set<() => void>();
+
   readonly #kernel: OpenKernel;
   readonly #root: Root;
   readonly #memory: WebAssembly.Memory;
@@ -218,11 +221,12 @@ export class Instance {
     return pollerError("ERR_POLLER_TRAPPED", "The poller's component failed, and its pollers are closed", { cause });
   }
 
-  /** Closes what a trapped instance holds, if that has not been done: at the end of the stack it fails at first. */
+  /** Closes what a trapped instance holds and tells of the trap, if that has not been done: the stack may be at its end. */
   release(): void {
     if (this.#isReleased) return;
     try {
       this.#kernel.close();
+      for (const tell of this.onTrap) tell();
       this.#isReleased = true;
     } catch {
       // The trap is what the user is told of.

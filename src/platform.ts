@@ -11,7 +11,7 @@ import {
   type KernelName,
   type OpenKernel,
 } from "./kernel.js";
-import { native, type NativeKernel } from "./native.js";
+import { native, type NativeDelivery, type NativeKernel } from "./native.js";
 import { runsNoScript } from "./reentrance.js";
 import { loopWatchesDescriptors } from "./runtime.js";
 
@@ -34,9 +34,15 @@ export class PlatformKernel implements Kernel {
   }
 }
 
-function delivered(delivery: Delivery | number): Delivery {
+function delivered(delivery: NativeDelivery | number): Delivery {
   if (typeof delivery === "number") throw systemError(-delivery, "attach");
-  return delivery;
+  const { pause } = delivery;
+  return Object.assign(delivery, {
+    pause(pauses: boolean): void {
+      const error = pause(pauses);
+      if (error < 0) throw systemError(-error, "attach");
+    },
+  });
 }
 
 /** A function of the addon, which the component calls without anything between. */

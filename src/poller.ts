@@ -2,7 +2,7 @@
  * The poller's face: checks what it is given, then asks the component. Nothing about readiness is decided here.
  */
 import { isMainThread } from "node:worker_threads";
-import { type Attachable, Attachment, type Outlook } from "./attachment.js";
+import { type Attachable, Attachment, type AttachOptions, type Outlook } from "./attachment.js";
 import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, type Resource, TRAPPED } from "./component.js";
 import { errorCodeAt, errorOf, rethrowLifted } from "./error-code.js";
 import { invalidType, invalidValue, namedError, outOfRange, pollerError, type PollerError } from "./errors.js";
@@ -121,6 +121,9 @@ export class Poller implements Disposable {
   readonly #instance: Instance;
   #representation: number;
   #attachment: Attachment | undefined;
+  #isReferenced = true;
+  /** Its notifier or its descriptor was given away: whether anybody still uses it, nobody knows. */
+  #isKnownElsewhere = false;
   #lifted: Resource<LiftedPoller> | undefined;
 
   /**
@@ -360,7 +363,7 @@ export class Poller implements Disposable {
   wait(events: Events, options?: WaitOptions): number {
     if (!isEvents(events)) throw invalidType("events", "an instance of Events", events);
     const timeout = this.#timeoutOf(options);
-    if (this.#attachment !== undefined) throw this.#canBeUsed() ? attached() : this.#refusal();
+    if (this.#attachment !== undefined) this.#checkDetached();
     if (timeout >= 0 ? timeout <= LONGEST_BLOCK : LONGEST_BLOCK === Infinity) return this.#wait(events, timeout);
     return this.#waitInParts(events, timeout);
   }
@@ -394,27 +397,51 @@ export class Poller implements Disposable {
   }
 
   /**
-   * Hands the waiting over to this thread's event loop: whenever there are events, the callback gets them, all at once,
-   * and nothing blocks. What the loop had no time for stays for its next turn. Registrations, timers and notifications
-   * work as before; a notification without events calls the callback with none.
+   * Attaches the poller to this thread's event loop, which waits in its place. Nothing blocks: whenever there are events,
+   * the callback gets them, all at once. If one turn of the loop has no room for all, the rest comes in the next turn.
+   * Registrations, timers and notifications work as before. A notification without events calls the callback with none.
    *
-   * For as long as there is a registration or an armed timer, the loop keeps running: see {@link Poller.unref}. The loop's
-   * timers know milliseconds only, so timers come up to one late, and never early.
+   * A registration or an armed timer keeps the event loop active, unless {@link Poller.unref} was called. Timers come up
+   * to a millisecond late, and never early.
    *
    * What the callback throws is an uncaught exception. It runs in the asynchronous context of this call.
+   *
+   * You need not close an attached poller that you drop. It is closed when it is collected, if nothing is registered, no
+   * timer is armed, and neither {@link Poller.notifier} nor {@link Poller.fd} was ever used. Otherwise it stays open, and
+   * goes on calling the callback.
+   *
+   * The poller may have an error of its own, which is no event of a descriptor. `onError` gets it, once: again only after
+   * the poller has recovered. Without `onError` it is an uncaught exception. Meanwhile the poller is still attached. It
+   * tries again after 1 ms, then at growing intervals up to 100 ms. Each time it first delivers what is ready, and timers
+   * come when they are due. These errors are:
+   * - `EMFILE`, `ENFILE`, `ENOMEM`, `ENOSPC`, `EAGAIN`: the kernel object must be replaced, because a descriptor was closed
+   *   while a duplicate of it lives, and the system lacks what that takes
+   * - `ERR_POLLER_TRAPPED`: the component has failed. The poller is not attached any more; make a new one
    *
    * @param callback gets the events, which stand until it returns: the same object each time. They are what was ready when
    * it was called, also if the callback ends some of these registrations
    * @throws PollerError `ERR_POLLER_ATTACHED` if it is attached; `ENOTSUP` if the kernel cannot be waited for by an event
-   * loop, as simulated ones; `ENOSPC` at the user's limit of registrations, of which the event loop needs one; `EMFILE`,
-   * `ENOMEM`, `EAGAIN`
+   * loop, as simulated ones; `EMFILE`, `ENOMEM`, `ENOSPC`, `EAGAIN`
    * @throws TypeError `ERR_INVALID_ARG_TYPE`
    */
-  attach(callback: (events: Events) => void): void {
+  attach(callback: (events: Events) => void, options?: AttachOptions): void {
     if (typeof callback !== "function") throw invalidType("callback", "of type function", callback);
+    const onError = onErrorOf(options);
+    this.#checkDetached();
+    this.#attachment = new Attachment(this.#attachable(), callback, onError, this.#isReferenced);
+    try {
+      this.#attachment.open();
+    } catch (error) {
+      this.detach();
+      throw error;
+    }
+  }
+
+  /** An attachment that was never opened to its end is none. */
+  #checkDetached(): void {
     this.#idle();
-    if (this.#attachment !== undefined) throw attached();
-    this.#attachment = new Attachment(this.#attachable(), callback);
+    if (this.#attachment?.way !== undefined) throw attached();
+    this.detach();
   }
 
   #attachable(): Attachable {
@@ -427,6 +454,8 @@ export class Poller implements Disposable {
         return delivery;
       },
       now: () => this.now(),
+      isKnownElsewhere: () => this.#isKnownElsewhere,
+      onTrap: this.#instance.onTrap,
     };
   }
 
@@ -443,6 +472,7 @@ export class Poller implements Disposable {
       isNotified: words[at + 3] !== 0,
       due: high === 0xffff_ffff ? Infinity : high * 2 ** 32 + (words[at + 4] as number),
       handle: words[at + 6] as number,
+      isUnruly: words[at + 7] !== 0,
     };
   }
 
@@ -460,15 +490,20 @@ export class Poller implements Disposable {
     return this.#attachment?.way;
   }
 
-  /** Has the event loop go on for as long as there is a registration or an armed timer: as it is when just attached. */
+  /**
+   * Has a registration or an armed timer keep the event loop active while the poller is attached. This is the default. As
+   * with Node's own handles, calling it again has no effect, and it can be called before {@link Poller.attach}.
+   */
   ref(): void {
     this.#idle();
+    this.#isReferenced = true;
     this.#attachment?.refer(true);
   }
 
-  /** Lets the event loop end whatever is registered. Without an effect, as `ref`, if the poller is not attached. */
+  /** Lets the event loop end, whatever is registered. Else as {@link Poller.ref}: it holds until `ref` is called. */
   unref(): void {
     this.#idle();
+    this.#isReferenced = false;
     this.#attachment?.refer(false);
   }
 
@@ -488,6 +523,7 @@ export class Poller implements Disposable {
     }
     instance.state = IDLE;
     if (failure !== 0) throw errorAt(instance, failure, "notify");
+    this.#attachment?.expectNotification();
   }
 
   /**
@@ -497,6 +533,7 @@ export class Poller implements Disposable {
    */
   notifier(): Notifier {
     const id = this.#liftedCall("notifier", (poller) => poller.notifier());
+    this.#staysForOthers();
     if (id === 0n)
       throw namedError("ENOTSUP", "notifier", "this kernel's pollers can be notified in their thread only");
     return notifierOf(id);
@@ -507,7 +544,14 @@ export class Poller implements Disposable {
    * It may look readable when there is nothing to report. It changes when `stats().rebuilds` does; do not close it.
    */
   get fd(): number {
-    return Number(this.#liftedCall("descriptor", (poller) => poller.descriptor()));
+    const descriptor = Number(this.#liftedCall("descriptor", (poller) => poller.descriptor()));
+    this.#staysForOthers();
+    return descriptor;
+  }
+
+  #staysForOthers(): void {
+    this.#isKnownElsewhere = true;
+    this.#attachment?.settle();
   }
 
   /**
@@ -694,6 +738,16 @@ function modeNumber(mode: Mode): number {
   const number = MODES.indexOf(mode);
   if (number === -1) throw invalidValue("mode", `one of ${MODES.map((name) => `"${name}"`).join(", ")}`, mode);
   return number;
+}
+
+function onErrorOf(options: AttachOptions | undefined): AttachOptions["onError"] {
+  if (options === undefined) return undefined;
+  checkOptions(options);
+  const { onError } = options;
+  if (onError !== undefined && typeof onError !== "function") {
+    throw invalidType("options.onError", "of type function", onError);
+  }
+  return onError;
 }
 
 /** Below 0: for ever. */

@@ -152,7 +152,7 @@ class Shared {
 
   constructor() {
     try {
-      this.poller.attach((events) => this.#dispatch(events));
+      this.poller.attach((events) => this.#dispatch(events), { onError: (error) => this.#failed(error) });
     } catch (error) {
       this.poller.close();
       throw error;
@@ -309,6 +309,11 @@ class Shared {
       this.leave(taker);
       taker.fail(error);
     }
+  }
+
+  /** The poller has an error of its own. Unless it is the last, the poller goes on: what is waited for still comes. */
+  #failed(error: PollerError): void {
+    if (error.code === "ERR_POLLER_TRAPPED") this.abandon(error);
   }
 
   /** The component has failed, and nothing will ever come. */
