@@ -40,6 +40,8 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
   let remaining = timeout;
   // Timers are reported as of one moment: one whose period is short would be due again, and be two events of one wait.
   let hasExpired: bool = false;
+  // Why the kernel object could not be replaced.
+  let failure: u32 = OK;
 
   while (true) {
     flush(poller, buffer);
@@ -59,16 +61,21 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
     if (room == 0 || poller.unruly) send(poller);
     // Completed requests end, whatever else goes wrong.
     if (!kernel.COMPLETES && poller.unruly) {
-      const error = rebuild(poller);
-      if (error != OK) return concluded(poller, buffer, error);
-      continue;
+      failure = rebuild(poller);
+      if (failure == OK) continue;
+      // What is ready comes first.
+      limit = 0;
+      isLimited = true;
     }
     if (room == 0) return concluded(poller, buffer, OK);
 
     poller.kernelWaits++;
     const error = kernel.wait(poller.handle, room, isLimited, limit);
     poller.changes += kernel.sent;
-    if (error != OK) return concluded(poller, buffer, error);
+    if (error != OK) {
+      if (poller.timers.armed > 0 && !hasExpired) expire(poller, buffer, now());
+      return concluded(poller, buffer, error);
+    }
     if (kernel.refused) {
       noteRefusals(poller, kernel.sent);
       continue;
@@ -80,7 +87,8 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
     if (!(kernel.COMPLETES && isBehind)) {
       if (buffer.count > 0) return concluded(poller, buffer, OK);
       // The notification may have taken the only room.
-      if (poller.woken && !isFull && !poller.unruly) return concluded(poller, buffer, OK);
+      if (poller.woken && (failure != OK || (!isFull && !poller.unruly))) return concluded(poller, buffer, OK);
+      if (failure != OK) return concluded(poller, buffer, failure);
     }
     if (isTimed) remaining = until(deadline, now());
     // A full batch of what nobody wants may have kept what somebody wants from being seen.

@@ -62,6 +62,7 @@ struct Uv {
   void* (*get_data)(const void* handle);
   int (*poll_init)(void* loop, void* handle, int fd);
   int (*poll_start)(void* handle, int events, PollCallback callback);
+  int (*poll_stop)(void* handle);
   int (*timer_init)(void* loop, void* handle);
   int (*timer_start)(void* handle, Callback callback, uint64_t timeout, uint64_t repeat);
   int (*timer_stop)(void* handle);
@@ -86,12 +87,12 @@ struct Uv {
   Uv() {
     is_there_ = Find("napi_get_uv_event_loop", get_loop) && Find("uv_handle_size", handle_size) &&
                 Find("uv_handle_set_data", set_data) && Find("uv_handle_get_data", get_data) &&
-                Find("uv_poll_init", poll_init) && Find("uv_poll_start", poll_start) && Find("uv_ref", ref) &&
-                Find("uv_unref", unref) && Find("uv_backend_fd", backend_fd) && Find("uv_close", close) &&
-                Find("uv_timer_init", timer_init) && Find("uv_timer_start", timer_start) &&
-                Find("uv_timer_stop", timer_stop) && Find("uv_idle_init", idle_init) &&
-                Find("uv_idle_start", idle_start) && Find("uv_idle_stop", idle_stop) && Find("uv_now", now) &&
-                Find("uv_hrtime", hrtime);
+                Find("uv_poll_init", poll_init) && Find("uv_poll_start", poll_start) &&
+                Find("uv_poll_stop", poll_stop) && Find("uv_ref", ref) && Find("uv_unref", unref) &&
+                Find("uv_backend_fd", backend_fd) && Find("uv_close", close) && Find("uv_timer_init", timer_init) &&
+                Find("uv_timer_start", timer_start) && Find("uv_timer_stop", timer_stop) &&
+                Find("uv_idle_init", idle_init) && Find("uv_idle_start", idle_start) &&
+                Find("uv_idle_stop", idle_stop) && Find("uv_now", now) && Find("uv_hrtime", hrtime);
   }
 
   template <typename Function>
@@ -108,11 +109,12 @@ struct Uv {
 /// expires, and an idle handle keeps the loop from blocking: https://github.com/libuv/libuv/pull/4250.
 class InLoop final : public Delivery, public std::enable_shared_from_this<InLoop> {
  public:
-  InLoop(Napi::Env env, const Uv& uv, Descriptor descriptor) : env_(env), uv_(uv), descriptor_(std::move(descriptor)) {}
+  InLoop(Napi::Env env, const Uv& uv, Descriptor descriptor, Enlist enlist)
+      : env_(env), uv_(uv), descriptor_(std::move(descriptor)), enlist_(enlist) {}
   ~InLoop() override { Close(); }
 
   /// 0, or an error number.
-  int Start(Napi::Function wake, Enlist enlist) {
+  int Start(Napi::Function wake) {
     if (uv_.get_loop(env_, &loop_) != napi_ok) return ENOTSUP;
     void* handle = ::operator new(uv_.handle_size(Uv::kPollHandle), std::nothrow);
     if (handle == nullptr) return ENOMEM;
@@ -131,17 +133,15 @@ class InLoop final : public Delivery, public std::enable_shared_from_this<InLoop
     hook_ = std::make_unique<ClosedAtExit>(env_, this);
     timer_ = Unreferenced(Uv::kTimerHandle, uv_.timer_init);
     idle_ = Unreferenced(Uv::kIdleHandle, uv_.idle_init);
-    error = timer_ == nullptr || idle_ == nullptr ? ENOMEM : -uv_.poll_start(handle_, Uv::kReadable, OnReadable);
-    // libuv asks the kernel in the loop's next turn, and aborts if that refuses for want of watches or memory. It takes
-    // what is there already, so the question is put here, where its answer can be told.
-    if (error == 0) error = enlist(uv_.backend_fd(loop_), descriptor_.get());
+    error = timer_ == nullptr || idle_ == nullptr ? ENOMEM : Listen();
     if (error != 0) Close();
     return error;
   }
 
   void Refer(bool keeps) override {
     if (handle_ == nullptr) return;
-    keeps ? uv_.ref(handle_) : uv_.unref(handle_);
+    keeps_loop_ = keeps;
+    Reference();
   }
 
   void Arm(double milliseconds) override {
@@ -156,6 +156,15 @@ class InLoop final : public Delivery, public std::enable_shared_from_this<InLoop
       // The loop's time is behind: from there to the first whole millisecond that is not too early.
       uv_.timer_start(timer_, OnDue, (due - 1) / 1'000'000 + 1 - uv_.now(loop_), 0);
     }
+  }
+
+  int Pause(bool pauses) override {
+    if (handle_ == nullptr) return 0;
+    const int error = pauses ? 0 : Listen();
+    is_paused_ = pauses || error != 0;
+    if (is_paused_) uv_.poll_stop(handle_);
+    Reference();
+    return error;
   }
 
   void Close() override {
@@ -173,6 +182,22 @@ class InLoop final : public Delivery, public std::enable_shared_from_this<InLoop
   }
 
  private:
+  /// 0, or an error number.
+  int Listen() {
+    const int error = -uv_.poll_start(handle_, Uv::kReadable, OnReadable);
+    // libuv asks the kernel in the loop's next turn, and aborts if that refuses for want of watches or memory. It takes
+    // what is there already, so the question is put here, where its answer can be told.
+    return error != 0 ? error : enlist_(uv_.backend_fd(loop_), descriptor_.get());
+  }
+
+  /// A handle that is stopped keeps no loop running: what is armed does it for one that is paused.
+  void Reference() {
+    const auto set = [this](void* handle, bool keeps) { keeps ? uv_.ref(handle) : uv_.unref(handle); };
+    set(handle_, keeps_loop_);
+    set(timer_, keeps_loop_ && is_paused_);
+    set(idle_, keeps_loop_ && is_paused_);
+  }
+
   /// A handle that does not keep the loop running; null if there is no memory for it.
   void* Unreferenced(int type, int (*init)(void* loop, void* handle)) {
     void* handle = ::operator new(uv_.handle_size(type), std::nothrow);
@@ -210,12 +235,15 @@ class InLoop final : public Delivery, public std::enable_shared_from_this<InLoop
   napi_env env_;
   const Uv& uv_;
   Descriptor descriptor_;
+  const Enlist enlist_;
   void* loop_ = nullptr;
   void* handle_ = nullptr;
   void* timer_ = nullptr;
   void* idle_ = nullptr;
   napi_ref wake_ = nullptr;
   napi_async_context context_ = nullptr;
+  bool keeps_loop_ = false;
+  bool is_paused_ = false;
   bool is_calling_ = false;
   std::unique_ptr<ClosedAtExit> hook_;
 };
@@ -271,8 +299,8 @@ int OpenPipe(int pair[2]) {
 }
 
 Napi::Value InLoopDelivery(Napi::Env env, const Uv& uv, Descriptor descriptor, Napi::Function wake, Enlist enlist) {
-  auto delivery = std::make_shared<InLoop>(env, uv, std::move(descriptor));
-  int error = delivery->Start(wake, enlist);
+  auto delivery = std::make_shared<InLoop>(env, uv, std::move(descriptor), enlist);
+  int error = delivery->Start(wake);
   if (error != 0) return Napi::Number::New(env, -error);
   return Handle(env, delivery, "uv_poll", true);
 }

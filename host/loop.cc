@@ -1,5 +1,7 @@
 #include "loop.h"
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
@@ -24,6 +26,11 @@ Napi::Object Handle(Napi::Env env, const std::shared_ptr<Delivery>& delivery, co
                double milliseconds = 0;
                napi_get_value_double(info.Env(), info[0], &milliseconds);
                delivery->Arm(milliseconds);
+             }));
+  handle.Set("pause", Napi::Function::New(env, [delivery](const Napi::CallbackInfo& info) {
+               bool pauses = false;
+               napi_get_value_bool(info.Env(), info[0], &pauses);
+               return Napi::Number::New(info.Env(), -delivery->Pause(pauses));
              }));
   handle.Set("close", Napi::Function::New(env, [delivery](const Napi::CallbackInfo&) { delivery->Close(); }));
   return handle;
@@ -95,6 +102,16 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
     std::lock_guard<std::mutex> lock(gate_->mutex);
     due_ = After(Now(), milliseconds);
     if (due_ < waits_until_) waiter_->Interrupt();
+    gate_->changed.notify_one();
+  }
+
+  int Pause(bool pauses) override {
+    if (function_ == nullptr) return 0;
+    std::lock_guard<std::mutex> lock(gate_->mutex);
+    is_paused_ = pauses;
+    if (pauses && waits_until_ != 0) waiter_->Interrupt();
+    gate_->changed.notify_one();
+    return 0;
   }
 
   void Close() override {
@@ -114,17 +131,34 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
     while (true) {
       gate_->changed.wait(lock, [this] { return is_done_ || is_closed_; });
       if (is_closed_) return;
-      const uint64_t deadline = waits_until_ = due_;
-      lock.unlock();
-      const bool is_ready = waiter_->Wait(deadline);
-      lock.lock();
-      waits_until_ = 0;
+      const bool is_ready = is_paused_ ? Rest(lock) : Wait(lock);
       if (is_closed_) return;
       if (!is_ready && Now() < due_) continue;
       is_done_ = false;
       // Without a limit to its queue this neither blocks nor fails, but when the loop is about to end.
       if (napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking) != napi_ok) return;
     }
+  }
+
+  /// Returns whether there may be events.
+  bool Wait(std::unique_lock<std::mutex>& lock) {
+    const uint64_t deadline = waits_until_ = due_;
+    lock.unlock();
+    const bool is_ready = waiter_->Wait(deadline);
+    lock.lock();
+    waits_until_ = 0;
+    return is_ready && !is_paused_;
+  }
+
+  /// Waits for what is due alone, or until something has changed.
+  bool Rest(std::unique_lock<std::mutex>& lock) {
+    const uint64_t now = Now();
+    if (due_ == kNever) {
+      gate_->changed.wait(lock);
+    } else if (now < due_) {
+      gate_->changed.wait_for(lock, std::chrono::nanoseconds(std::min(due_ - now, kLongestRest)));
+    }
+    return false;
   }
 
   /// One that calls back in the loop's thread, and does not keep the loop running; null if there cannot be one.
@@ -191,6 +225,9 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
     std::condition_variable changed;
   };
 
+  /// A second, in nanoseconds: what is added to a clock must not be beyond its end.
+  static constexpr uint64_t kLongestRest = 1'000'000'000;
+
   napi_env env_;
   std::unique_ptr<Waiter> waiter_;
   /// Both null once closed.
@@ -206,6 +243,7 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
   bool is_closed_ = false;
   /// The loop is done with the last wake.
   bool is_done_ = true;
+  bool is_paused_ = false;
   /// When the loop is to be woken although there is no event.
   uint64_t due_ = kNever;
   /// For how long the thread waits for events; 0 while it does not.

@@ -21,6 +21,8 @@ class Delivery {
   /// Calls the function once, with `true`, when so many milliseconds are over, instead of when was asked for before: at
   /// 0 in a later turn of the loop, which does not block until then.
   virtual void Arm(double milliseconds) = 0;
+  /// Calls the function for what was armed alone, or for events again. 0, or an error number if it stays paused.
+  virtual int Pause(bool pauses) = 0;
   /// When this returns, the function is not called any more, and nothing is held. Calling it twice does no harm.
   virtual void Close() = 0;
 };

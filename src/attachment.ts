@@ -7,9 +7,11 @@
  * timer is due.
  *
  * All of that goes by the delivery. The runtime's timers are not used, because tests replace them.
+ *
+ * The delivery does not keep the attachment alive, nor the poller. What can still bring an event does: see `standing`.
  */
 import { AsyncResource } from "node:async_hooks";
-import type { PollerError } from "./errors.js";
+import { PollerError } from "./errors.js";
 import { Events } from "./events.js";
 import type { Delivery } from "./kernel.js";
 import { reportUncaught } from "./uncaught.js";
@@ -24,8 +26,19 @@ export type PollPhase = "timer" | "idle" | "poll";
 export interface Receiver {
   /** Gets what was collected. Returns whether there may be more. */
   onEvents(events: Events, phase: PollPhase): boolean;
-  /** The component has failed. Called inside the call that failed; without it, the loop throws the error. */
+  /** The poller has an error of its own: see {@link AttachOptions.onError}. */
+  onError(error: PollerError): void;
+  /** The component has failed. Called inside the call that failed, perhaps more than once, and before `onError`. */
   onTrap?(error: PollerError): void;
+}
+
+/** Options of {@link Poller.attach}. */
+export interface AttachOptions {
+  /**
+   * Called with the poller's own error, once per cause: {@link Poller.attach} lists them. It runs in the asynchronous
+   * context of the call of `attach`. What it throws is an uncaught exception. Default: the error is an uncaught exception.
+   */
+  readonly onError?: (error: PollerError) => void;
 }
 
 /** What a poller does for its attachment. */
@@ -38,6 +51,10 @@ export interface Attachable {
   deliver(wake: (isOver?: boolean) => void): Delivery;
   /** Milliseconds of the poller's clock. */
   now(): number;
+  /** Somebody else may have it woken: its descriptor or its notifier was asked for. */
+  isKnownElsewhere(): boolean;
+  /** Functions that are called when the poller's component has failed. */
+  readonly onTrap: Set<(error: PollerError) => void>;
 }
 
 /** `numbersOutlook` of `assembly/abi/numbers.ts`. */
@@ -54,43 +71,72 @@ export interface Outlook {
   readonly due: number;
   /** What the kernel knows its object by. */
   readonly handle: number;
+  /** The kernel object reports what cannot be silenced, and is to be replaced. */
+  readonly isUnruly: boolean;
 }
 
 const MOST_EVENTS = 1024;
 /** As `Outlook.due`: in the loop's next turn. */
 const AT_ONCE = 0;
+/** After an error, the milliseconds until the poller is asked again: twice as many each time, while nothing comes. */
+const SHORTEST_PAUSE = 1;
+const LONGEST_PAUSE = 100;
+
+/** The attachments that may still get an event, which must not be collected. */
+const standing = new Set<Attachment>();
+
+/** What is left to be closed of an attachment. */
+interface Remains {
+  delivery: Delivery | undefined;
+}
+
+const dropped = new FinalizationRegistry<Remains>(({ delivery }) => delivery?.close());
+
+/** Calls what must not keep the attachment alive: a closure of its own, for closures of one scope share what they hold. */
+function waking(attachment: WeakRef<Attachment>): (isOver?: boolean) => void {
+  return (isOver) => attachment.deref()?.wake(isOver);
+}
 
 export class Attachment {
   readonly #poller: Attachable;
   readonly #receiver: Receiver;
   readonly #context = new AsyncResource("lio-poller");
   readonly #events = new Events(MOST_EVENTS);
-  readonly #wake = (isOver = false): void => {
-    const phase = this.#phase(isOver);
-    if (isOver) this.#armed = Infinity;
-    if (this.#delivery?.keepsContext) this.#collect(phase);
-    else this.#context.runInAsyncScope(this.#collect, this, phase);
-  };
+  readonly #wake = waking(new WeakRef(this));
+  readonly #remains: Remains = { delivery: undefined };
+  readonly #expire = (): void => this.#remains.delivery?.arm(0);
 
-  #delivery: Delivery | undefined;
-  #rebuilds: number;
-  #isReferenced = true;
+  #rebuilds = 0;
+  #isReferenced: boolean;
   #keepsLoop = false;
+  #stands = false;
   #isCollecting = false;
   /** What the delivery is armed for, as `Outlook.due`: never later than the next timer is due. */
   #armed = Infinity;
+  /** The codes of the errors that were told, and whose causes may still be there. */
+  readonly #told = new Set<string>();
+  /** While there is an error, the milliseconds until the poller is asked again; else 0. */
+  #pause = 0;
+  /** When that is, as `Outlook.due`. */
+  #retry = Infinity;
 
-  constructor(poller: Attachable, receiver: Receiver) {
+  constructor(poller: Attachable, receiver: Receiver, isReferenced: boolean) {
     this.#poller = poller;
     this.#receiver = receiver;
-    this.#delivery = this.#deliver();
-    this.#rebuilds = poller.outlook()?.rebuilds ?? 0;
+    this.#isReferenced = isReferenced;
+  }
+
+  /** Begins. @throws PollerError if the event loop cannot wait for the poller */
+  open(): void {
+    this.#rebuilds = this.#poller.outlook()?.rebuilds ?? 0;
+    this.#remains.delivery = this.#deliver();
+    dropped.register(this, this.#remains, this);
     this.settle();
   }
 
-  /** How the loop is told: `"uv_poll"`, `"thread"`. */
-  get way(): string {
-    return this.#delivery?.way ?? "none";
+  /** How the loop is told: `"uv_poll"`, `"thread"`; `undefined` if it is not. */
+  get way(): string | undefined {
+    return this.#remains.delivery?.way;
   }
 
   /** Whether what stands keeps the loop running. */
@@ -100,74 +146,164 @@ export class Attachment {
   }
 
   close(): void {
-    this.#delivery?.close();
-    this.#delivery = undefined;
+    this.#remains.delivery?.close();
+    this.#remains.delivery = undefined;
+    this.#stand(false);
   }
 
-  /** Does what the last call has made necessary. Must follow every call that changes something. */
+  /** A notification is under way: it comes, whoever drops the poller meanwhile. */
+  expectNotification(): void {
+    if (this.#remains.delivery !== undefined) this.#stand(true);
+  }
+
+  /**
+   * Does what the last call has made necessary. Must follow every call that changes something. Never throws, and can be
+   * repeated: a call that was ended in the middle of it is made good by the next.
+   */
   settle(): void {
     // What the callback changes is seen to when it has returned.
-    if (this.#isCollecting || this.#delivery === undefined) return;
-    const outlook = this.#poller.outlook();
+    if (this.#isCollecting || this.#remains.delivery === undefined) return;
+    this.#follow(this.#poller.outlook());
+  }
+
+  #follow(outlook: Outlook | undefined): void {
+    const { delivery } = this.#remains;
+    if (delivery === undefined) return;
     if (outlook === undefined) {
       this.close();
       return;
     }
-    if (outlook.rebuilds !== this.#rebuilds) this.#move(outlook.rebuilds);
+    const stands = outlook.standing > 0 || outlook.hasQueued || this.#poller.isKnownElsewhere();
+    if (stands !== this.#stands) this.#stand(stands);
     const keepsLoop = this.#isReferenced && outlook.standing > 0;
-    if (keepsLoop !== this.#keepsLoop) this.#delivery.refer((this.#keepsLoop = keepsLoop));
-    this.#arm(outlook.hasQueued ? AT_ONCE : outlook.due);
+    if (keepsLoop !== this.#keepsLoop) {
+      delivery.refer(keepsLoop);
+      this.#keepsLoop = keepsLoop;
+    }
+    if (outlook.hasQueued && this.#pause === 0) this.#arm(AT_ONCE);
+    else this.#arm(Math.min(outlook.due, this.#retry));
+  }
+
+  /** Called by the delivery: there may be events, or what was armed is over. */
+  wake(isOver = false): void {
+    const { delivery } = this.#remains;
+    if (delivery === undefined) return;
+    const phase = this.#phase(delivery, isOver);
+    if (isOver) this.#armed = Infinity;
+    if (delivery.keepsContext) this.#turn(phase);
+    else this.#context.runInAsyncScope(this.#turn, this, phase);
+  }
+
+  /** Delivery by a thread calls once a turn, for whatever reason. */
+  #phase({ keepsContext }: Delivery, isOver: boolean): PollPhase {
+    if (!isOver || !keepsContext) return "poll";
+    return this.#armed === AT_ONCE ? "idle" : "timer";
+  }
+
+  #turn(phase: PollPhase): void {
+    let count = 0;
+    let hasMore = true;
+    let failure: unknown;
+    this.#isCollecting = true;
+    try {
+      count = this.#poller.collect(this.#events);
+    } catch (error) {
+      failure = error;
+    }
+    try {
+      if (count > 0 || this.#poller.outlook()?.isNotified) {
+        hasMore = this.#receiver.onEvents(this.#events, phase);
+      }
+    } catch (error) {
+      reportUncaught(error);
+    }
+    this.#isCollecting = false;
+    // There may be more than there was room for.
+    if (count === MOST_EVENTS && hasMore) this.#arm(AT_ONCE);
+    const outlook = this.#poller.outlook();
+    failure ??= this.#recover(outlook, count);
+    if (failure !== undefined) this.#fail(failure);
+    this.#follow(failure === undefined ? outlook : this.#poller.outlook());
+  }
+
+  /** Sees to what has happened to the kernel object. Returns the error that this met. */
+  #recover(outlook: Outlook | undefined, count: number): unknown {
+    if (this.#remains.delivery === undefined || outlook === undefined) return undefined;
+    if (this.#pause === 0 && outlook.rebuilds === this.#rebuilds) return undefined;
+    try {
+      if (outlook.rebuilds !== this.#rebuilds) this.#move(outlook.rebuilds);
+      if (this.#pause === 0) return undefined;
+      if (outlook.isUnruly) {
+        // It still cannot be replaced, but it had something to tell first.
+        if (count > 0) this.#pause = SHORTEST_PAUSE;
+        this.#askLater();
+        return undefined;
+      }
+      this.#remains.delivery.pause(false);
+    } catch (error) {
+      return error;
+    }
+    this.#told.clear();
+    this.#pause = 0;
+    this.#retry = Infinity;
+    return undefined;
+  }
+
+  /** The kernel object is another now. @throws PollerError if the loop cannot wait for that; it still waits for the old one */
+  #move(rebuilds: number): void {
+    const delivery = this.#deliver();
+    this.#remains.delivery?.close();
+    this.#remains.delivery = delivery;
+    this.#rebuilds = rebuilds;
+    this.#keepsLoop = false;
+    this.#armed = Infinity;
+    if (this.#pause > 0) delivery.pause(true);
+  }
+
+  /**
+   * The poller has an error. What it was asked for would come back at once, for the kernel object may look readable all
+   * the time: it is asked again after a pause.
+   */
+  #fail(error: unknown): void {
+    if (!(error instanceof PollerError)) {
+      reportUncaught(error);
+      return;
+    }
+    if (this.#pause === 0) this.#remains.delivery?.pause(true);
+    this.#pause = Math.min(Math.max(SHORTEST_PAUSE, this.#pause * 2), LONGEST_PAUSE);
+    if (this.#poller.outlook() !== undefined) this.#askLater();
+    if (this.#told.has(error.code)) return;
+    this.#told.add(error.code);
+    try {
+      this.#receiver.onError(error);
+    } catch (thrown) {
+      reportUncaught(thrown);
+    }
+  }
+
+  #askLater(): void {
+    this.#retry = (this.#poller.now() + this.#pause) * 1e6;
   }
 
   #deliver(): Delivery {
     return this.#context.runInAsyncScope(() => this.#poller.deliver(this.#wake));
   }
 
-  /** Delivery by a thread calls once a turn, for whatever reason. */
-  #phase(isOver: boolean): PollPhase {
-    if (!isOver || !this.#delivery?.keepsContext) return "poll";
-    return this.#armed === AT_ONCE ? "idle" : "timer";
-  }
-
-  #collect(phase: PollPhase): void {
-    if (this.#delivery === undefined) return;
-    this.#isCollecting = true;
-    let isFull = false;
-    try {
-      const count = this.#poller.collect(this.#events);
-      isFull = count === MOST_EVENTS;
-      if (count > 0 || this.#poller.outlook()?.isNotified) {
-        const hasMore = this.#receiver.onEvents(this.#events, phase);
-        isFull &&= hasMore;
-      }
-    } catch (error) {
-      if (!this.#isTold()) reportUncaught(error);
-    } finally {
-      this.#isCollecting = false;
-    }
-    // There may be more than there was room for.
-    if (isFull) this.#arm(AT_ONCE);
-    this.settle();
-  }
-
-  /** Whether the component has failed, and the receiver was told so. */
-  #isTold(): boolean {
-    return this.#receiver.onTrap !== undefined && this.#poller.outlook() === undefined;
-  }
-
-  /** The kernel object is another now. */
-  #move(rebuilds: number): void {
-    this.#delivery?.close();
-    this.#delivery = this.#deliver();
-    this.#rebuilds = rebuilds;
-    this.#keepsLoop = false;
-    this.#armed = Infinity;
-  }
-
   /** Has the loop collect when it is due, unless it does so earlier. */
   #arm(due: number): void {
     if (due >= this.#armed) return;
+    this.#remains.delivery?.arm(due === AT_ONCE ? 0 : Math.max(0, due / 1e6 - this.#poller.now()));
     this.#armed = due;
-    this.#delivery?.arm(due === AT_ONCE ? 0 : Math.max(0, due / 1e6 - this.#poller.now()));
+  }
+
+  #stand(stands: boolean): void {
+    this.#stands = stands;
+    if (stands) {
+      standing.add(this);
+      this.#poller.onTrap.add(this.#expire);
+    } else {
+      standing.delete(this);
+      this.#poller.onTrap.delete(this.#expire);
+    }
   }
 }

@@ -7,9 +7,11 @@
  */
 import { type ComponentName, components } from "./components.js";
 import { coreModule, instantiationError } from "./core-modules.js";
+import { disposeOf } from "./dispose.js";
 import { pollerError, type PollerError } from "./errors.js";
 import { registerGarbage } from "./finalization.js";
 import type { Delivery, Kernel, OpenKernel } from "./kernel.js";
+import { Reentrance } from "./reentrance.js";
 
 /** A resource of the component: jco's object, and what the component knows it by. */
 export interface Resource<T> {
@@ -47,7 +49,7 @@ interface CoreExports extends WebAssembly.Exports {
 
 /** No call runs. */
 export const IDLE = 0;
-/** A call runs. */
+/** A call runs, or has never come to its end: see `Instance.isBusy`. */
 export const BUSY = 1;
 /** The component trapped: it must not be called again. */
 export const TRAPPED = 2;
@@ -85,23 +87,32 @@ export class Instance {
   /** Bytes of its memory that the component has allocated and not released. */
   readonly bytesInUse: () => number;
 
+  /** Called after a trap, whichever of the pollers was called, and perhaps more than once. */
+  readonly onTrap = new Set<(error: PollerError) => void>();
+
   readonly #kernel: OpenKernel;
   readonly #root: Root;
   readonly #memory: WebAssembly.Memory;
-  readonly #trapListeners = new Set<(error: PollerError) => void>();
+  readonly #reentrance = new Reentrance(() => void this.isBusy());
   #representation = 0;
+  /** What `close` ends. */
+  #closing = 0;
+  #isReleased = false;
+  /** What was thrown out of the component. */
+  #cause: unknown;
 
   constructor(kernel: Kernel) {
     const { name } = kernel;
     this.#kernel = kernel.open();
     let core: CoreExports | undefined;
     const instantiateCore = (module: WebAssembly.Module, imports: WebAssembly.Imports = {}): WebAssembly.Instance => {
-      const { exports } = new WebAssembly.Instance(module, this.#watchResources(imports));
-      if (!("cabi_realloc" in exports)) return { exports };
+      const watched = this.#reentrance.watch(this.#watchResources(imports));
+      const { exports } = new WebAssembly.Instance(module, watched);
+      if (!("cabi_realloc" in exports)) return { exports: this.#reentrance.owned(exports) };
       core = exports as CoreExports;
       // For the addon, to which jco hands the allocator: calling it costs more than a system call.
       Object.assign(core.cabi_realloc, { landing: core.numbersLanding(), landingBytes: core.numbersLandingBytes() });
-      return { exports: this.#guardDestructors(exports) };
+      return { exports: this.#reentrance.owned(this.#guardDestructors(exports)) };
     };
     const imports: Record<string, object> = { "lio:poller/types": {} };
     for (const [name, functions] of Object.entries(this.#kernel.imports)) imports[`lio:poller/${name}`] = functions;
@@ -145,24 +156,44 @@ export class Instance {
     return this.#kernel.deliver?.(handle, wake);
   }
 
-  /** Makes a poller in this instance. @throws jco's error, whose payload is the error code. */
+  /** Makes a poller in this instance. @throws jco's error, whose payload is the error code; or PollerError if it trapped */
   createPoller(): Resource<LiftedPoller> {
-    try {
+    return this.lifted(() => {
       const lifted = this.#root.poller.Poller.create();
       return { lifted, representation: this.#representation };
-    } finally {
-      this.refresh();
-    }
+    });
   }
 
-  /** Makes room for events in this instance. @throws jco's error, whose payload is the error code. */
+  /** Makes room for events in this instance. @throws as `createPoller` */
   createEvents(capacity: number): Resource<LiftedEvents> {
-    try {
+    return this.lifted(() => {
       const lifted = this.#root.poller.Events.create(capacity);
       return { lifted, representation: this.#representation };
-    } finally {
+    });
+  }
+
+  /** Ends a poller of this instance. @throws PollerError if it trapped */
+  closePoller({ lifted, representation }: Resource<LiftedPoller>): void {
+    this.#closing = representation;
+    this.lifted(() => disposeOf(lifted));
+    this.#closing = 0;
+  }
+
+  /** Runs a call through jco, which throws the component's errors with their payload, and traps as they are. */
+  lifted<T>(call: () => T): T {
+    this.state = BUSY;
+    let value: T;
+    try {
+      value = call();
+    } catch (error) {
+      if (!isLiftedError(error)) throw this.trapped(error);
       this.refresh();
+      this.state = IDLE;
+      throw error;
     }
+    this.refresh();
+    this.state = IDLE;
+    return value;
   }
 
   /** Makes the views anew if memory has grown. Never needed after a call that only answers. */
@@ -173,30 +204,47 @@ export class Instance {
   }
 
   /**
+   * Whether a call runs that the caller is inside of, which a kernel in JavaScript makes possible. If one has begun and
+   * cannot be running any more, it was ended from outside, and what its core was doing is half done: that is a trap.
+   */
+  isBusy(): boolean {
+    if (this.state !== BUSY) return false;
+    if (this.#reentrance.isPossible) return true;
+    this.trapped(undefined);
+    return false;
+  }
+
+  /**
    * Ends the instance after something was thrown out of it. What its core was doing is half done, whether a trap or an
    * import threw, so nothing of it is used again; its descriptors are closed.
    */
   trapped(cause: unknown): PollerError {
     this.state = TRAPPED;
-    this.#kernel.close();
-    const error = pollerError("ERR_POLLER_TRAPPED", "The poller's component failed, and its pollers are closed", {
-      cause,
-    });
-    for (const listener of this.#trapListeners) listener(error);
-    return error;
+    this.#cause = cause;
+    this.release();
+    return trapError(cause);
   }
 
-  /** Has a listener called when the instance traps, whichever of its pollers was called. It must not throw. */
-  onTrap(listener: (error: PollerError) => void): void {
-    this.#trapListeners.add(listener);
+  /** Closes what a trapped instance holds and tells of the trap, if that has not been done: the stack may be at its end. */
+  release(): void {
+    if (this.#isReleased) return;
+    try {
+      this.#kernel.close();
+      for (const tell of this.onTrap) tell(trapError(this.#cause));
+      this.#isReleased = true;
+    } catch {
+      // The trap is what the user is told of.
+    }
   }
 
-  /** Keeps jco, which drops resources that were collected, from calling an instance that has trapped. */
+  /** Keeps jco, which drops resources that were collected, from calling an instance that must not be called. */
   #guardDestructors(exports: WebAssembly.Exports): WebAssembly.Exports {
     const guarded = Object.entries(exports).map(([name, value]) => {
       if (!name.includes("#[dtor]") || typeof value !== "function") return [name, value] as const;
       const destroy = (representation: number): void => {
-        if (this.state !== TRAPPED) value(representation);
+        if (this.state === BUSY && representation === this.#closing) value(representation);
+        // From a collection, which happens inside no call.
+        else if (!this.isBusy() && this.state === IDLE) this.lifted(() => value(representation));
       };
       return [name, destroy] as const;
     });
@@ -219,6 +267,14 @@ export class Instance {
   }
 }
 
+function trapError(cause: unknown): PollerError {
+  return pollerError("ERR_POLLER_TRAPPED", "The poller's component failed, and its pollers are closed", { cause });
+}
+
+function isLiftedError(error: unknown): boolean {
+  return (error as { payload?: { tag?: unknown } } | undefined)?.payload?.tag !== undefined;
+}
+
 registerGarbage();
 
 const instances = new WeakMap<Kernel, Instance>();
@@ -226,7 +282,10 @@ const instances = new WeakMap<Kernel, Instance>();
 /** The instance for a kernel: one per thread, made on first use, and made anew if it trapped. */
 export function instanceFor(kernel: Kernel): Instance {
   const known = instances.get(kernel);
+  // Of a call that was ended from outside, this may be the first to know.
+  known?.isBusy();
   if (known !== undefined && known.state !== TRAPPED) return known;
+  known?.release();
   const instance = new Instance(kernel);
   instances.set(kernel, instance);
   return instance;

@@ -12,7 +12,8 @@ import { getSystemErrorMap } from "node:util";
  * - `"ERR_POLLER_ADDON"`: the native addon is missing or does not load. Thrown when the package is imported.
  * - `"ERR_POLLER_BUSY"`: a call of a poller on the same kernel is running.
  * - `"ERR_POLLER_CLOSED"`: the poller is closed.
- * - `"ERR_POLLER_TRAPPED"`: the component failed, and its descriptors are closed. A new poller starts afresh.
+ * - `"ERR_POLLER_TRAPPED"`: the component failed, or a call of it was ended from outside, and its descriptors are closed.
+ *   A new poller starts afresh.
  * - `"ERR_POLLER_UNSUPPORTED"`: there is no such kernel here, the kernel object lacks a function, there is no WebAssembly, a
  *   file of the package cannot be used, or the events are another kernel's. The message says which.
  */

@@ -3,6 +3,7 @@
  *
  * @module lio-poller
  */
+export type { AttachOptions } from "./attachment.js";
 export { PollerError, type PollerErrorCode } from "./errors.js";
 export { Events, type Key, type ReadyEvent } from "./events.js";
 export { Interest, type Mode } from "./interest.js";

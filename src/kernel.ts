@@ -60,6 +60,12 @@ export interface Delivery {
    * @param milliseconds at least 0, with fractions. `Infinity` disarms
    */
   arm(milliseconds: number): void;
+  /**
+   * If `pauses`, calls `wake` only for what was armed, and not for events, until it is called again with `false`.
+   *
+   * @throws PollerError if the system refuses to go on, such as `ENOSPC`: it is still paused then
+   */
+  pause(pauses: boolean): void;
   /** Ends the delivery. `wake` is not called any more. Calling it twice is harmless. */
   close(): void;
 }

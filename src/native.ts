@@ -22,8 +22,10 @@ export interface NativeKernel {
 }
 
 /** One kernel object's way into this thread's event loop, until it is closed: see `host/loop.h`. */
-export interface NativeDelivery extends Delivery {
+export interface NativeDelivery extends Omit<Delivery, "pause"> {
   readonly way: "uv_poll" | "thread";
+  /** As `Delivery.pause`. Returns 0, or a negative error number. */
+  pause(pauses: boolean): number;
 }
 
 /**

@@ -11,7 +11,8 @@ import {
   type KernelName,
   type OpenKernel,
 } from "./kernel.js";
-import { native, type NativeKernel } from "./native.js";
+import { native, type NativeDelivery, type NativeKernel } from "./native.js";
+import { runsNoScript } from "./reentrance.js";
 import { loopWatchesDescriptors } from "./runtime.js";
 
 export class PlatformKernel implements Kernel {
@@ -33,9 +34,15 @@ export class PlatformKernel implements Kernel {
   }
 }
 
-function delivered(delivery: Delivery | number): Delivery {
+function delivered(delivery: NativeDelivery | number): Delivery {
   if (typeof delivery === "number") throw systemError(-delivery, "attach");
-  return delivery;
+  const { pause } = delivery;
+  return Object.assign(delivery, {
+    pause(pauses: boolean): void {
+      const error = pause(pauses);
+      if (error < 0) throw systemError(-error, "attach");
+    },
+  });
 }
 
 /** A function of the addon, which the component calls without anything between. */
@@ -45,7 +52,7 @@ function imported(kernel: NativeKernel, name: string): ImportedFunction {
   };
   return Object.assign(lifted, {
     [cabiLower]: ({ memory, realloc }: Parameters<NonNullable<ImportedFunction[typeof cabiLower]>>[0]) =>
-      quickened(name, kernel.bind(name, memory, realloc)),
+      runsNoScript(quickened(name, kernel.bind(name, memory, realloc))),
   });
 }
 
@@ -69,7 +76,7 @@ function monotonic(): bigint {
   return moments[0] as bigint;
 }
 
-const CLOCK_NOW: ImportedFunction = Object.assign(monotonic, { [cabiLower]: () => monotonic });
+const CLOCK_NOW: ImportedFunction = Object.assign(monotonic, { [cabiLower]: () => runsNoScript(monotonic) });
 
 const kernels = new Map<KernelName, Kernel>();
 for (const [name, create] of Object.entries(native.kernels).toSorted()) {

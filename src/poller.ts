@@ -2,9 +2,9 @@
  * The poller's face: checks what it is given, then asks the component. Nothing about readiness is decided here.
  */
 import { isMainThread } from "node:worker_threads";
-import { type Attachable, Attachment, type Outlook, type Receiver } from "./attachment.js";
-import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, TRAPPED } from "./component.js";
-import { adoptKeys, dispose, disposeOf } from "./dispose.js";
+import { type Attachable, Attachment, type AttachOptions, type Outlook, type Receiver } from "./attachment.js";
+import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, type Resource, TRAPPED } from "./component.js";
+import { adoptKeys, dispose } from "./dispose.js";
 import { errorCodeAt, errorOf, rethrowLifted } from "./error-code.js";
 import { invalidType, invalidValue, namedError, outOfRange, pollerError, type PollerError } from "./errors.js";
 import { type Events, isEvents, type Key, roomFor, setLength } from "./events.js";
@@ -12,6 +12,7 @@ import { ANY_INTEREST, type Interest, type Mode, MODES } from "./interest.js";
 import type { Kernel, KernelName } from "./kernel.js";
 import { type Notifier, notifierOf } from "./notifier.js";
 import { platformKernel } from "./platform.js";
+import { reportUncaught } from "./uncaught.js";
 
 /** What a {@link Poller} is made of. */
 export interface PollerOptions {
@@ -122,14 +123,18 @@ export let attachInternally: (poller: Poller, receiver: Receiver) => (events: Ev
  *
  * Every method throws a {@link PollerError} with code `ERR_POLLER_CLOSED` after `close`, `ERR_POLLER_BUSY` while a call
  * of a poller on the same kernel runs (from inside a kernel written in JavaScript), and `ERR_POLLER_TRAPPED` once the
- * component has failed. `close` never throws the first.
+ * component has failed. `close` never throws the first. A call that was ended from outside counts as a failure of the
+ * component: by Ctrl-C in a REPL, by a time limit of `node:vm`, or because the stack is exhausted.
  */
 export class Poller implements Disposable {
   readonly #kernel: Kernel;
   readonly #instance: Instance;
   #representation: number;
   #attachment: Attachment | undefined;
-  #lifted: LiftedPoller | undefined;
+  #isReferenced = true;
+  /** Its notifier or its descriptor was given away: whether anybody still uses it, nobody knows. */
+  #isKnownElsewhere = false;
+  #lifted: Resource<LiftedPoller> | undefined;
 
   static {
     attachInternally = (poller, receiver) => {
@@ -151,9 +156,9 @@ export class Poller implements Disposable {
     this.#kernel = kernelOf(options);
     this.#instance = instanceFor(this.#kernel);
     if (this.#instance.state === BUSY) throw busy();
-    const { lifted, representation } = this.#liftedCall("create", () => this.#instance.createPoller());
-    this.#lifted = lifted;
-    this.#representation = representation;
+    const resource = rethrowLifted("create", () => this.#instance.createPoller());
+    this.#lifted = resource;
+    this.#representation = resource.representation;
   }
 
   /**
@@ -187,8 +192,8 @@ export class Poller implements Disposable {
     } catch (cause) {
       throw instance.trapped(cause);
     }
-    instance.state = IDLE;
     instance.refresh();
+    instance.state = IDLE;
     if (failure !== 0) throw errorAt(instance, failure, "add", fd);
     this.#attachment?.settle();
   }
@@ -353,8 +358,8 @@ export class Poller implements Disposable {
     } catch (cause) {
       throw instance.trapped(cause);
     }
-    instance.state = IDLE;
     instance.refresh();
+    instance.state = IDLE;
     if (failure !== 0) throw errorAt(instance, failure, syscall);
     this.#attachment?.settle();
   }
@@ -376,7 +381,7 @@ export class Poller implements Disposable {
   wait(events: Events, options?: WaitOptions): number {
     if (!isEvents(events)) throw invalidType("events", "an instance of Events", events);
     const timeout = this.#timeoutOf(options);
-    if (this.#attachment !== undefined) throw this.#canBeUsed() ? attached() : this.#refusal();
+    if (this.#attachment !== undefined) this.#checkDetached();
     if (timeout >= 0 ? timeout <= LONGEST_BLOCK : LONGEST_BLOCK === Infinity) return this.#wait(events, timeout);
     return this.#waitInParts(events, timeout);
   }
@@ -410,14 +415,26 @@ export class Poller implements Disposable {
   }
 
   /**
-   * Hands the waiting over to this thread's event loop: whenever there are events, the callback gets them, all at once,
-   * and nothing blocks. What the loop had no time for stays for its next turn. Registrations, timers and notifications
-   * work as before; a notification without events calls the callback with none.
+   * Attaches the poller to this thread's event loop, which waits in its place. Nothing blocks: whenever there are events,
+   * the callback gets them, all at once. If one turn of the loop has no room for all, the rest comes in the next turn.
+   * Registrations, timers and notifications work as before. A notification without events calls the callback with none.
    *
-   * For as long as there is a registration or an armed timer, the loop keeps running: see {@link Poller.unref}. The loop's
-   * timers know milliseconds only, so timers come up to one late, and never early.
+   * A registration or an armed timer keeps the event loop active, unless {@link Poller.unref} was called. Timers come up
+   * to a millisecond late, and never early.
    *
    * What the callback throws is an uncaught exception. It runs in the asynchronous context of this call.
+   *
+   * You need not close an attached poller that you drop. It is closed when it is collected, if nothing is registered, no
+   * timer is armed, and neither {@link Poller.notifier} nor {@link Poller.fd} was ever used. Otherwise it stays open, and
+   * goes on calling the callback.
+   *
+   * The poller may have an error of its own, which is no event of a descriptor. `onError` gets it, once: again only after
+   * the poller has recovered. Without `onError` it is an uncaught exception. Meanwhile the poller is still attached. It
+   * tries again after 1 ms, then at growing intervals up to 100 ms. Each time it first delivers what is ready, and timers
+   * come when they are due. These errors are:
+   * - `EMFILE`, `ENFILE`, `ENOMEM`, `ENOSPC`, `EAGAIN`: the kernel object must be replaced, because a descriptor was closed
+   *   while a duplicate of it lives, and the system lacks what that takes
+   * - `ERR_POLLER_TRAPPED`: the component has failed. The poller is not attached any more; make a new one
    *
    * @param callback gets the events, which stand until it returns: the same object each time. They are what was ready when
    * it was called, also if the callback ends some of these registrations
@@ -426,21 +443,34 @@ export class Poller implements Disposable {
    * `ENOMEM`, `EAGAIN`
    * @throws TypeError `ERR_INVALID_ARG_TYPE`
    */
-  attach(callback: (events: Events) => void): void {
+  attach(callback: (events: Events) => void, options?: AttachOptions): void {
     if (typeof callback !== "function") throw invalidType("callback", "of type function", callback);
     this.#attach({
       onEvents: (events) => {
         callback(events);
         return true;
       },
+      onError: onErrorOf(options) ?? reportUncaught,
     });
   }
 
   #attach(receiver: Receiver): void {
-    const instance = this.#idle();
-    if (this.#attachment !== undefined) throw attached();
-    this.#attachment = new Attachment(this.#attachable(), receiver);
-    if (receiver.onTrap !== undefined) instance.onTrap(receiver.onTrap.bind(receiver));
+    this.#checkDetached();
+    this.#attachment = new Attachment(this.#attachable(), receiver, this.#isReferenced);
+    try {
+      this.#attachment.open();
+    } catch (error) {
+      this.detach();
+      throw error;
+    }
+    if (receiver.onTrap !== undefined) this.#instance.onTrap.add(receiver.onTrap.bind(receiver));
+  }
+
+  /** An attachment that was never opened to its end is none. */
+  #checkDetached(): void {
+    this.#idle();
+    if (this.#attachment?.way !== undefined) throw attached();
+    this.detach();
   }
 
   #attachable(): Attachable {
@@ -453,6 +483,8 @@ export class Poller implements Disposable {
         return delivery;
       },
       now: () => this.now(),
+      isKnownElsewhere: () => this.#isKnownElsewhere,
+      onTrap: this.#instance.onTrap,
     };
   }
 
@@ -469,6 +501,7 @@ export class Poller implements Disposable {
       isNotified: words[at + 3] !== 0,
       due: high === 0xffff_ffff ? Infinity : high * 2 ** 32 + (words[at + 4] as number),
       handle: words[at + 6] as number,
+      isUnruly: words[at + 7] !== 0,
     };
   }
 
@@ -486,15 +519,20 @@ export class Poller implements Disposable {
     return this.#attachment?.way;
   }
 
-  /** Has the event loop go on for as long as there is a registration or an armed timer: as it is when just attached. */
+  /**
+   * Has a registration or an armed timer keep the event loop active while the poller is attached. This is the default. As
+   * with Node's own handles, calling it again has no effect, and it can be called before {@link Poller.attach}.
+   */
   ref(): void {
     this.#idle();
+    this.#isReferenced = true;
     this.#attachment?.refer(true);
   }
 
-  /** Lets the event loop end whatever is registered. Without an effect, as `ref`, if the poller is not attached. */
+  /** Lets the event loop end, whatever is registered. Else as {@link Poller.ref}: it holds until `ref` is called. */
   unref(): void {
     this.#idle();
+    this.#isReferenced = false;
     this.#attachment?.refer(false);
   }
 
@@ -514,6 +552,7 @@ export class Poller implements Disposable {
     }
     instance.state = IDLE;
     if (failure !== 0) throw errorAt(instance, failure, "notify");
+    this.#attachment?.expectNotification();
   }
 
   /**
@@ -522,8 +561,8 @@ export class Poller implements Disposable {
    * @throws PollerError `EMFILE`, `ENFILE`, `ENOMEM`; `ENOTSUP` if the kernel belongs to one thread, as simulated ones do
    */
   notifier(): Notifier {
-    this.#idle();
-    const id = this.#liftedCall("notifier", () => this.#lifted!.notifier());
+    const id = this.#liftedCall("notifier", (poller) => poller.notifier());
+    this.#staysForOthers();
     if (id === 0n)
       throw namedError("ENOTSUP", "notifier", "this kernel's pollers can be notified in their thread only");
     return notifierOf(id);
@@ -534,8 +573,14 @@ export class Poller implements Disposable {
    * It may look readable when there is nothing to report. It changes when `stats().rebuilds` does; do not close it.
    */
   get fd(): number {
-    this.#idle();
-    return Number(this.#liftedCall("descriptor", () => this.#lifted!.descriptor()));
+    const descriptor = Number(this.#liftedCall("descriptor", (poller) => poller.descriptor()));
+    this.#staysForOthers();
+    return descriptor;
+  }
+
+  #staysForOthers(): void {
+    this.#isKnownElsewhere = true;
+    this.#attachment?.settle();
   }
 
   /**
@@ -548,8 +593,7 @@ export class Poller implements Disposable {
 
   /** What has been done so far, and what stands now. */
   stats(): PollerStats {
-    this.#idle();
-    const statistics = this.#liftedCall("stats", () => this.#lifted!.statistics());
+    const statistics = this.#liftedCall("stats", (poller) => poller.statistics());
     return {
       waits: Number(statistics.waits),
       events: Number(statistics.events),
@@ -572,13 +616,13 @@ export class Poller implements Disposable {
   close(): void {
     const lifted = this.#lifted;
     if (lifted === undefined) return;
-    if (this.#instance.state === BUSY) throw busy();
+    if (this.#instance.isBusy()) throw busy();
     this.detach();
     this.#lifted = undefined;
     this.#representation = 0;
     // A trapped instance has closed everything.
-    if (this.#instance.state === TRAPPED) return;
-    this.#liftedCall("close", () => disposeOf(lifted));
+    if (this.#instance.state === TRAPPED) this.#instance.release();
+    else this.#instance.closePoller(lifted);
   }
 
   /** As {@link Poller.close}: what `using` calls at the end of its block. */
@@ -619,28 +663,16 @@ export class Poller implements Disposable {
 
   #refusal(): PollerError {
     if (this.#lifted === undefined) return pollerError("ERR_POLLER_CLOSED", "The poller is closed");
-    if (this.#instance.state === BUSY) return busy();
+    const instance = this.#instance;
+    if (instance.isBusy()) return busy();
+    instance.release();
     return pollerError("ERR_POLLER_TRAPPED", "The poller's component has failed; make a new poller");
   }
 
-  /** A call through jco, which throws the component's errors with their payload, and traps as they are. */
-  #liftedCall<T>(syscall: string, call: () => T): T {
-    const instance = this.#instance;
-    instance.state = BUSY;
-    try {
-      const value = rethrowLifted(syscall, call);
-      instance.state = IDLE;
-      return value;
-    } catch (error) {
-      if (!isKernelError(error)) throw instance.trapped(error);
-      instance.state = IDLE;
-      throw error;
-    }
+  #liftedCall<T>(syscall: string, call: (poller: LiftedPoller) => T): T {
+    const instance = this.#idle();
+    return rethrowLifted(syscall, () => instance.lifted(() => call(this.#lifted!.lifted)));
   }
-}
-
-function isKernelError(error: unknown): boolean {
-  return error instanceof Error && error.name === "PollerError";
 }
 
 function attached(): PollerError {
@@ -737,6 +769,16 @@ function modeNumber(mode: Mode): number {
   const number = MODES.indexOf(mode);
   if (number === -1) throw invalidValue("mode", `one of ${MODES.map((name) => `"${name}"`).join(", ")}`, mode);
   return number;
+}
+
+function onErrorOf(options: AttachOptions | undefined): AttachOptions["onError"] {
+  if (options === undefined) return undefined;
+  checkOptions(options);
+  const { onError } = options;
+  if (onError !== undefined && typeof onError !== "function") {
+    throw invalidType("options.onError", "of type function", onError);
+  }
+  return onError;
 }
 
 /** Below 0: for ever. */

@@ -6,11 +6,12 @@ import { getSystemErrorName } from "node:util";
 import { Worker } from "node:worker_threads";
 import { Events, Interest, type Key, notify, Poller, type ReadyEvent, restrict } from "lio-poller";
 import { SimulatedEpoll } from "lio-poller/sim";
-import { run } from "./support/child.js";
+import { assertPasses, run } from "./support/child.js";
 import { deliveries, idle, ONE, until, untilIdly } from "./support/deliveries.js";
 import { close, closedNumber, dup, eventfd, write } from "./support/files.js";
 import { native, platformKernel } from "./support/internals.js";
 import { watchLeaks } from "./support/leaks.js";
+import { ReplaceableKernel } from "./support/replaceable-kernel.js";
 
 const R = Interest.READABLE;
 
@@ -453,6 +454,40 @@ for (const { way, kernel } of deliveries) {
       }
     });
 
+    it("knows before it is attached whether it keeps the event loop running, and after it was detached", () => {
+      for (const name of ["unreferenced before", "unreferenced and attached anew"]) {
+        assert.deepEqual(
+          run("attached", [way, name]),
+          { status: 0, signal: null, stdout: "attached\n", stderr: "" },
+          name,
+        );
+      }
+      const printed = { status: 0, signal: null, stdout: "attached\nevent\n", stderr: "" };
+      assert.deepEqual(run("attached", [way, "referenced before"]), printed);
+    });
+
+    // kqueue and AFD forget a descriptor that is closed, so that their objects are never replaced.
+    for (const telling of ["onError", "uncaughtException"]) {
+      it(`tells its own error once by ${telling} while no descriptor is left, and serves the others`, () =>
+        assertPasses("own-error", "ulimit -n 256", way, telling));
+    }
+
+    it("tells of a trap that another poller's call has met, at once", async () => {
+      const fragile = new ReplaceableKernel(kernel);
+      const told: unknown[] = [];
+      using attached = new Poller({ kernel: fragile });
+      using other = new Poller({ kernel: fragile });
+      attached.add(open(), 1, R);
+      attached.attach(note, { onError: ({ code }) => told.push(code) });
+      fragile.replace("control", () => {
+        throw new Error("the kernel is broken");
+      });
+      assert.throws(() => other.add(open(), 1, R), { code: "ERR_POLLER_TRAPPED" });
+      await untilIdly(() => told.length > 0);
+      assert.deepEqual(told, ["ERR_POLLER_TRAPPED"]);
+      assert.equal(attached.delivery, undefined);
+    });
+
     it("lets go of the event loop when its component fails, which is an uncaught exception", () => {
       const stdout = "attached\ncaught ERR_POLLER_TRAPPED\n";
       assert.deepEqual(run("attached", [way, "trapped"]), { status: 0, signal: null, stdout, stderr: "" });
@@ -478,6 +513,13 @@ describe("attaching", () => {
     using poller = new Poller();
     for (const wrong of [undefined, null, 1, {}, "f"]) {
       assert.throws(() => poller.attach(wrong as never), { name: "TypeError", code: "ERR_INVALID_ARG_TYPE" });
+    }
+    for (const wrong of [null, 1, "o", () => {}]) {
+      assert.throws(() => poller.attach(() => {}, wrong as never), { name: "TypeError", code: "ERR_INVALID_ARG_TYPE" });
+    }
+    for (const onError of [null, 1, {}, "f"]) {
+      const options = { onError } as never;
+      assert.throws(() => poller.attach(() => {}, options), { name: "TypeError", code: "ERR_INVALID_ARG_TYPE" });
     }
     assert.equal(poller.delivery, undefined);
   });

@@ -113,7 +113,7 @@ export function numbersLandingBytes(): u32 {
  *
  *    0  1 if a change waits for the next wait      8  registrations and armed timers      16  `poller.next-deadline`, or
  *    4  rebuilds, cut to 32 bits                  12  1 if the last wait was notified         the largest u64 for none
- *   24  the kernel object, by its handle
+ *   24  the kernel object, by its handle          28  1 if it reports what cannot be silenced, and is to be replaced
  */
 export function numbersOutlook(poller: Poller): usize {
   const timers = poller.timers;
@@ -123,5 +123,6 @@ export function numbersOutlook(poller: Poller): usize {
   store<u32>(area, poller.notified ? 1 : 0, 12);
   store<u64>(area, timers.armed == 0 ? u64.MAX_VALUE : timers.nextDue, 16);
   store<u32>(area, poller.handle, 24);
+  store<u32>(area, poller.unruly ? 1 : 0, 28);
   return area;
 }

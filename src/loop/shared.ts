@@ -51,6 +51,8 @@ export class Shared {
     try {
       this.#collect = attachInternally(this.#poller, {
         onEvents: (events, phase) => this.#dispatch(events, phase),
+        // The poller tries again, and what is waited for still comes.
+        onError: () => {},
         onTrap: (error) => this.#abandon(error),
       });
       this.#poller.unref();

@@ -189,6 +189,12 @@ export function signaturesOf(subjects: Subjects): Readonly<Record<string, Signat
     "Poller#attach": pollerMethod("attach", {
       // A simulated kernel cannot wake the loop: what is right is refused for that.
       callback: parameter(type.callable, (value: never) => poller.attach(value)),
+      options: parameter(options({ onError: type.optional(type.callable) }), (value: never) =>
+        poller.attach(() => {}, value),
+      ),
+      "options.onError": parameter(type.optional(type.callable), (value: never) =>
+        poller.attach(() => {}, { onError: value }),
+      ),
     }),
     "Poller#detach": pollerMethod("detach", {}),
     "Poller#ref": pollerMethod("ref", {}),

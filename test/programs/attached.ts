@@ -34,6 +34,12 @@ const scenarios: Readonly<Record<string, () => void>> = {
     poller.add(fd, 1, Interest.READABLE);
     poller.unref();
   },
+  "unreferenced before": () => poller.add(fd, 1, Interest.READABLE),
+  "unreferenced and attached anew": () => poller.add(fd, 1, Interest.READABLE),
+  "referenced before": () => {
+    poller.add(fd, 1, Interest.READABLE);
+    setTimeout(() => write(fd, ONE), 10).unref();
+  },
   "referenced again": () => {
     poller.unref();
     poller.add(fd, 1, Interest.READABLE);
@@ -80,6 +86,20 @@ function throwThrice(): void {
     throw new Error("thrown in the callback", { cause: calls });
   };
 }
+
+const before: Readonly<Record<string, () => void>> = {
+  "unreferenced before": () => poller.unref(),
+  "unreferenced and attached anew": () => {
+    poller.attach(() => {});
+    poller.unref();
+    poller.detach();
+  },
+  "referenced before": () => {
+    poller.unref();
+    poller.ref();
+  },
+};
+before[scenario as string]?.();
 
 poller.attach(() => {
   if (scenario !== "caught" && scenario !== "uncaught") console.log("event");

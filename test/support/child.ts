@@ -61,8 +61,8 @@ function runIntoFiles(name: string, args: readonly string[]): Ending {
 }
 
 /** Runs a program, which asserts by itself, under the shell's limits such as `"ulimit -n 64"`. */
-export function assertPasses(program: string, limits = ":"): void {
-  const [name, args] = command(programPath(program));
+export function assertPasses(program: string, limits = ":", ...given: readonly string[]): void {
+  const [name, args] = command(programPath(program), given);
   const { status, signal, stdout, stderr } = spawnSync("sh", ["-c", `${limits} && exec "$0" "$@"`, name, ...args], {
     encoding: "utf8",
     timeout: PATIENCE,

@@ -1,5 +1,5 @@
 /** The platform's kernel, some of whose functions do something else when a test wants it. */
-import type { CanonicalOptions } from "lio-poller";
+import type { CanonicalOptions, Kernel } from "lio-poller";
 import { platformKernel } from "./internals.js";
 import { WrappedKernel, type Call } from "./wrapped-kernel.js";
 
@@ -10,9 +10,9 @@ export type Instead = (call: Call, flat: never[], options: CanonicalOptions) => 
 export class ReplaceableKernel extends WrappedKernel {
   readonly #replaced: Map<string, Instead>;
 
-  constructor() {
+  constructor(inner: Kernel = platformKernel(undefined)) {
     const replaced = new Map<string, Instead>();
-    super(platformKernel(undefined), (name, call, options) => (...flat) => {
+    super(inner, (name, call, options) => (...flat) => {
       const instead = replaced.get(name);
       return instead === undefined ? call(...flat) : instead(call, flat, options);
     });
