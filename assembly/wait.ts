@@ -5,7 +5,7 @@
  * signals, registrations that were not armed again (they are disarmed then), events that belong to no registration.
  */
 import { now } from "./clock";
-import { EBADF, EINVAL, EPERM, OK, isEnded, isGone } from "./errors";
+import { EBADF, EINTR, EINVAL, EPERM, OK, isEnded, isGone } from "./errors";
 import * as kernel from "./kernel";
 import { Poller, vacate } from "./poller";
 import { EventBuffer, TIMER, storeEventError, writeEvent, writeRefusal } from "./readiness";
@@ -36,7 +36,10 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
   poller.waits++;
 
   const isTimed = hasTimeout && timeout != 0;
-  const deadline = isTimed ? saturated(now(), timeout) : 0;
+  // The clock is read once at most, and not at all where there is nothing to time: the kernel's wait tells when it ended.
+  const isClocked = isTimed || poller.timers.armed > 0;
+  let time = isClocked ? now() : 0;
+  const deadline = saturated(time, timeout);
   let remaining = timeout;
   // Timers are reported as of one moment: one whose period is short would be due again, and be two events of one wait.
   let hasExpired: bool = false;
@@ -49,7 +52,6 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
     let limit: u64 = mayBlock ? remaining : 0;
     let isLimited = hasTimeout || !mayBlock;
     if (poller.timers.armed > 0) {
-      const time = now();
       const left = until(poller.timers.nextDue, time);
       if (!isLimited || left < limit) limit = left;
       isLimited = true;
@@ -72,7 +74,7 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
     poller.kernelWaits++;
     const error = kernel.wait(poller.handle, room, isLimited, limit);
     poller.changes += kernel.sent;
-    if (error != OK) {
+    if (error != OK && error != EINTR) {
       if (poller.timers.armed > 0 && !hasExpired) expire(poller, buffer, now());
       return concluded(poller, buffer, error);
     }
@@ -81,16 +83,19 @@ export function wait(poller: Poller, buffer: EventBuffer, hasTimeout: bool, time
       continue;
     }
 
+    // A host that tells of a signal tells no moment.
+    if (error == OK) time = kernel.moment;
+    else if (isClocked) time = now();
     const isFull = kernel.isFull;
     report(poller, buffer);
-    if (poller.timers.armed > 0 && !hasExpired) hasExpired = expire(poller, buffer, now());
+    if (poller.timers.armed > 0 && !hasExpired) hasExpired = expire(poller, buffer, time);
     if (!(kernel.COMPLETES && isBehind)) {
       if (buffer.count > 0) return concluded(poller, buffer, OK);
       // The notification may have taken the only room.
       if (poller.woken && (failure != OK || (!isFull && !poller.unruly))) return concluded(poller, buffer, OK);
       if (failure != OK) return concluded(poller, buffer, failure);
     }
-    if (isTimed) remaining = until(deadline, now());
+    if (isTimed) remaining = until(deadline, time);
     // A full batch of what nobody wants may have kept what somebody wants from being seen.
     if (!hasTimeout || remaining != 0 || isFull || poller.unruly) continue;
     // What has come to an end is armed anew first, for it may be ready.

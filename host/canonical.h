@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -55,15 +56,26 @@ struct WaitError {
   };
 };
 
-/// result<list<event>, wait-error>
+/// What a wait brought: `waited`.
+struct Waited {
+  List events;
+  uint64_t moment;
+};
+
+/// result<waited, wait-error>
 struct WaitResult {
-  uint32_t tag;
+  alignas(8) uint32_t tag;
   union {
-    List events;
-    WaitError error;
+    alignas(8) Waited waited;
+    alignas(8) WaitError error;
   };
 };
-static_assert(sizeof(WaitResult) == 16, "the canonical ABI's layout");
+static_assert(sizeof(WaitResult) == 24 && offsetof(WaitResult, error) == 8, "the canonical ABI's layout");
+
+/// The area where a wait's result goes; null, and an exception, if it cannot go there.
+inline uint8_t* WaitArea(napi_env env, const Memory& memory, uint32_t pointer) {
+  return memory.At(env, pointer, 1, sizeof(WaitResult), alignof(WaitResult));
+}
 
 struct Failure {
   uint32_t index;

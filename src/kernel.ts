@@ -22,7 +22,13 @@ export interface Kernel {
 
 /** One component instance's hold on a kernel. */
 export interface OpenKernel {
-  /** The interfaces that the component's world imports, by their WIT names, such as `epoll` and `clock`. */
+  /**
+   * The interfaces that the component's world imports, by their WIT names, such as `epoll` and `clock`.
+   *
+   * `wait` returns a moment with its events. It must be one of `clock.now`, read after the kernel returned: the poller
+   * measures its timeouts and timers by it, and does not read the clock again. Without a timeout it may be 0. On
+   * JavaScript values that is `{ events, moment }`, with a bigint of nanoseconds.
+   */
   readonly imports: Readonly<Record<string, Readonly<Record<string, ImportedFunction>>>>;
 
   /**

@@ -1,7 +1,10 @@
 /** Fake timers change nothing: no clock, timer or queue that a test can replace is used, whenever it was replaced. */
 import assert from "node:assert/strict";
+import { mock } from "node:test";
 import { PASSED, run } from "./support/child.js";
 import { deliveries } from "./support/deliveries.js";
+
+const runtime = "Deno" in globalThis ? "deno" : "bun" in process.versions ? "bun" : "node";
 
 const MOMENTS = {
   before: "before the import of the package",
@@ -22,5 +25,13 @@ describe("fake timers", () => {
         });
       }
     }
+  }
+
+  // Node 20.4 and later have them; Deno and Bun have none that replace the runtime's.
+  if (runtime === "node" && "timers" in mock) {
+    it("of node:test change nothing", () => {
+      const { stderr, ...ending } = run("mocked", []);
+      assert.deepEqual(ending, { status: 0, signal: null, stdout: `${PASSED}\n` }, stderr);
+    });
   }
 });

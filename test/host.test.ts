@@ -96,10 +96,12 @@ describe("the addon's epoll", () => {
     const epoll = create();
     const wait = bound("wait");
     writeChange(64, 0, fd);
-    for (const pointer of badPointers(16)) assert.throws(() => wait(epoll, 64, 1, 1, 1, 0n, pointer), OUTSIDE);
+    for (const pointer of [...badPointers(24), 4]) {
+      assert.throws(() => wait(epoll, 64, 1, 1, 1, 0n, pointer), OUTSIDE);
+    }
     for (const pointer of badPointers(CHANGE)) assert.throws(() => wait(epoll, pointer, 1, 1, 1, 0n, 0), OUTSIDE);
     wait(epoll, 64, 1, 1, 1, 0n, 0);
-    assert.deepEqual([word(0), word(8)], [0, 1]);
+    assert.deepEqual([word(0), word(12)], [0, 1]);
   });
 
   it("knows only the handles that it gave out: never a raw descriptor", () => {
@@ -110,7 +112,7 @@ describe("the addon's epoll", () => {
       bound("control")(handle, 64, 1, 0);
       assert.deepEqual([word(4), word(8192), word(8196)], [1, 0, EBADF], String(handle));
       bound("wait")(handle, 64, 0, 1, 1, 0n, 0);
-      assert.deepEqual([word(0), word(4), word(8)], [1, 1, EBADF], String(handle));
+      assert.deepEqual([word(0), word(8), word(12)], [1, 1, EBADF], String(handle));
       bound("descriptor")(handle, 0);
       assert.deepEqual([word(0), word(4)], [1, EBADF], String(handle));
       bound("attachNotifier")(handle, epoll, 0, 0, 0);
@@ -143,7 +145,7 @@ describe("the addon's epoll", () => {
   it("refuses room for no event", () => {
     const epoll = create();
     bound("wait")(epoll, 64, 0, 0, 1, 0n, 0);
-    assert.deepEqual([word(0), word(4), word(8)], [1, 1, EINVAL]);
+    assert.deepEqual([word(0), word(8), word(12)], [1, 1, EINVAL]);
   });
 
   it("believes no pointer that the allocator answers", () => {
@@ -167,10 +169,10 @@ describe("the addon's epoll", () => {
     };
     for (const pointer of badPointers(12)) assert.throws(() => wait(pointer, 2 ** 32 - 1), OUTSIDE);
     wait(4096, 12);
-    assert.deepEqual([word(0), word(4), word(8)], [0, 4096, 1]);
+    assert.deepEqual([word(0), word(8), word(12)], [0, 4096, 1]);
     for (const bytes of [11, 0, undefined, "12", {}]) {
       wait(4096, bytes);
-      assert.deepEqual([word(0), word(4), word(8)], [0, 8192, 1], String(bytes));
+      assert.deepEqual([word(0), word(8), word(12)], [0, 8192, 1], String(bytes));
     }
   });
 
@@ -193,13 +195,13 @@ describe("the addon's epoll", () => {
     bound("control")(epoll, 64, 1, 0);
     memory.grow(1);
     wait(epoll, 64, 0, 1, 1, 0n, PAGE);
-    assert.deepEqual([word(PAGE), word(PAGE + 8), word(word(PAGE + 4) + 4)], [0, 1, fd]);
+    assert.deepEqual([word(PAGE), word(PAGE + 12), word(word(PAGE + 8) + 4)], [0, 1, fd]);
     allocate = () => {
       memory.grow(1);
       return 2 * PAGE;
     };
     wait(epoll, 64, 0, 1, 1, 0n, 0);
-    assert.deepEqual([word(4), word(8), word(2 * PAGE + 4)], [2 * PAGE, 1, fd]);
+    assert.deepEqual([word(8), word(12), word(2 * PAGE + 4)], [2 * PAGE, 1, fd]);
   });
 
   it("stands wrong types, missing arguments and functions that were given no memory", () => {
@@ -235,6 +237,21 @@ describe("the addon's epoll", () => {
       allocate = () => answer;
       assert.throws(() => bound("wait")(epoll, 64, 0, 1, 1, 0n, 0), OUTSIDE);
       assert.throws(() => bound("control")(epoll, 64, 1, 0), OUTSIDE);
+    }
+  });
+
+  it("tells with a wait when it ended, by the clock that it has", () => {
+    const epoll = create();
+    const moment = (): bigint => new DataView(memory.buffer).getBigUint64(16, true);
+    const clock = new BigUint64Array(native.clock.moment);
+    const now = (): bigint => {
+      native.clock.read();
+      return clock[0] as bigint;
+    };
+    for (const nanoseconds of [0n, 1n, 2_000_000n]) {
+      const began = now();
+      bound("wait")(epoll, 64, 0, 8, 1, nanoseconds, 0);
+      assert.ok(moment() >= began + nanoseconds && moment() <= now());
     }
   });
 

@@ -160,7 +160,7 @@ describe("a malicious component on a restricted kernel", () => {
   });
 
   it("gains nothing from a result that is written over its changes", () => {
-    for (let area = LIST - 16; area <= LIST + 44; area += 4) {
+    for (let area = LIST - 24; area <= LIST + 40; area += 8) {
       // Were the result read back as changes, the list's length could be an operation and its index a descriptor.
       component.plan(0, { answer: LIST });
       component.write([

@@ -122,7 +122,7 @@ describe("the simulated kernel's core functions", () => {
     storeChanges(guest.view(), [add(io.eventfd(1), 0xffff_ffff, 0x8000_0001), add(io.eventfd(1), 2, 3)]);
     core.wait(handle, CHANGES, 2, 64, 1, 0n, AREA);
     assert.deepEqual(guest.requests, [24]);
-    const [tag, pointer = 0, length] = words(AREA, 3);
+    const [tag, , pointer = 0, length] = words(AREA, 4);
     assert.deepEqual([(tag ?? 0) & 0xff, length], [0, 2]);
     assert.deepEqual(words(pointer, 6), [IN, 0xffff_ffff, 0x8000_0001, IN, 2, 3]);
   });
@@ -156,7 +156,7 @@ describe("the simulated kernel's core functions", () => {
     storeChanges(guest.view(), [add(io.eventfd(1), 4, 5)]);
     core.wait(handle, CHANGES, 1, 64, 1, 0n, AREA);
     assert.equal(guest.memory.buffer.byteLength, 2 * 65_536);
-    const [, pointer = 0, length] = words(AREA, 3);
+    const [, , pointer = 0, length] = words(AREA, 4);
     assert.deepEqual([length, words(pointer, 3)], [1, [IN, 4, 5]]);
   });
 
@@ -169,7 +169,11 @@ describe("the simulated kernel's core functions", () => {
     ["a pointer that is not aligned", (core, handle) => core.control(handle, CHANGES + 2, 1, AREA)],
     ["a control's area beyond memory", (core, handle) => core.control(handle, CHANGES, 1, END - 4)],
     ["a wait's changes beyond memory", (core, handle) => core.wait(handle, END, 1, 1, 1, 0n, AREA)],
-    ["a wait's area beyond memory", (core, handle) => core.wait(handle, CHANGES, 1, 1, 1, 0n, END - 12)],
+    ["a wait's area beyond memory", (core, handle) => core.wait(handle, CHANGES, 1, 1, 1, 0n, END - 16)],
+    [
+      "a wait's area that is not aligned to its moment",
+      (core, handle) => core.wait(handle, CHANGES, 1, 1, 1, 0n, AREA + 4),
+    ],
     ["a create's area beyond memory", (core) => core.create(END - 8)],
     ["a create's area at a negative pointer", (core) => core.create(-12)],
     ["a descriptor's area beyond memory", (core, handle) => core.descriptor(handle, END - 8)],

@@ -103,7 +103,7 @@ describe("the simulated kqueue's core functions", () => {
     storeKqueueChanges(guest.view(), [change(own, "read", 0x8000_0001, "add")]);
     core.wait(handle, CHANGES, 1, 64, 1, 0n, AREA);
     assert.deepEqual(guest.requests, [32]);
-    const [tag, pointer = 0, length] = words(AREA, 3);
+    const [tag, , pointer = 0, length] = words(AREA, 4);
     assert.deepEqual([(tag ?? 0) & 0xff, pointer % 8, length], [0, 0, 1]);
     assert.deepEqual(words(pointer, 2), [own, 0x8000_0001]);
     assert.deepEqual(
@@ -145,7 +145,7 @@ describe("the simulated kqueue's core functions", () => {
     storeKqueueChanges(guest.view(), [change(io.eventfd(1), "read", 5, "add")]);
     core.wait(handle, CHANGES, 1, 64, 1, 0n, AREA);
     assert.equal(guest.memory.buffer.byteLength, 2 * 65_536);
-    const [, pointer = 0, length] = words(AREA, 3);
+    const [, , pointer = 0, length] = words(AREA, 4);
     assert.deepEqual([length, words(pointer, 2)], [1, [3, 5]]);
   });
 
@@ -158,7 +158,11 @@ describe("the simulated kqueue's core functions", () => {
     ["a pointer that is not aligned", (core, handle) => core.control(handle, CHANGES + 2, 1, AREA)],
     ["a control's area beyond memory", (core, handle) => core.control(handle, CHANGES, 1, END - 4)],
     ["a wait's changes beyond memory", (core, handle) => core.wait(handle, END, 1, 1, 1, 0n, AREA)],
-    ["a wait's area beyond memory", (core, handle) => core.wait(handle, CHANGES, 1, 1, 1, 0n, END - 12)],
+    ["a wait's area beyond memory", (core, handle) => core.wait(handle, CHANGES, 1, 1, 1, 0n, END - 16)],
+    [
+      "a wait's area that is not aligned to its moment",
+      (core, handle) => core.wait(handle, CHANGES, 1, 1, 1, 0n, AREA + 4),
+    ],
     ["a create's area beyond memory", (core) => core.create(END - 8)],
     ["a create's area at a negative pointer", (core) => core.create(-12)],
     ["a descriptor's area beyond memory", (core, handle) => core.descriptor(handle, END - 8)],

@@ -2,8 +2,9 @@
  * The simulated kqueue as a component meets it: the functions of `wit/kqueue.wit`, called on JavaScript values, and the
  * same ones called through linear memory, laid out by hand as the canonical ABI has it.
  */
+import assert from "node:assert/strict";
 import type { OpenKernel } from "lio-poller";
-import { AREA, CHANGES, coreFunctions, ERRORS, type Failure, linearMemory } from "./simulated.js";
+import { AREA, CHANGES, coreFunctions, ERRORS, type Failure, linearMemory, withEvents } from "./simulated.js";
 
 const FILTERS = ["read", "write", "except", "user"] as const;
 export type Filter = (typeof FILTERS)[number];
@@ -28,7 +29,10 @@ export interface KqueueEvent {
   readonly amount: bigint;
 }
 
-/** `wit/kqueue.wit` and `clock.now` as jco spells them. What fails throws an error with the payload. */
+/**
+ * `wit/kqueue.wit` and `clock.now` as jco spells them, but that a wait returns its events only. What fails throws an error
+ * with the payload.
+ */
 export interface Kqueue {
   create(): number;
   control(kqueue: number, changes: readonly KqueueChange[]): Failure[];
@@ -50,7 +54,7 @@ export function change(fd: number, filter: Filter, generation: number, ...action
 
 /** The kernel's functions on JavaScript values. */
 export function liftedKqueue({ imports }: OpenKernel): Kqueue {
-  return { ...imports["kqueue"], ...imports["clock"] } as unknown as Kqueue;
+  return withEvents<Kqueue>({ ...imports["kqueue"], ...imports["clock"] });
 }
 
 export function storeKqueueChanges(view: DataView, changes: readonly KqueueChange[]): void {
@@ -87,7 +91,7 @@ export function loweredKqueue(kernel: OpenKernel, grows = false): Kqueue {
   /** Fills the area first, so that what is not written is noticed. */
   const before = (changes: readonly KqueueChange[] = []) => {
     reset();
-    new Uint8Array(memory.buffer, AREA, 16).fill(0xee);
+    new Uint8Array(memory.buffer, AREA, 24).fill(0xee);
     storeKqueueChanges(view(), changes);
   };
   const value = () => {
@@ -110,9 +114,12 @@ export function loweredKqueue(kernel: OpenKernel, grows = false): Kqueue {
       before(changes);
       const flat = timeout === undefined ? [0, 0n] : [1, BigInt.asIntN(64, timeout)];
       core.wait(kqueue, CHANGES, changes.length, capacity, ...flat, AREA);
-      if (view().getUint8(AREA) === 0) return list(AREA + 4, 32, event);
-      if (view().getUint8(AREA + 4) === 0) throw fail({ tag: "changes", val: list(AREA + 8, 12, failure) });
-      throw fail({ tag: "kernel", val: error(AREA + 8) });
+      if (view().getUint8(AREA) === 0) {
+        assert.equal(view().getBigUint64(AREA + 16, true), core.now(), "the moment at which the wait ended");
+        return list(AREA + 8, 32, event);
+      }
+      if (view().getUint8(AREA + 8) === 0) throw fail({ tag: "changes", val: list(AREA + 12, 12, failure) });
+      throw fail({ tag: "kernel", val: error(AREA + 12) });
     },
     descriptor(kqueue) {
       before();

@@ -38,7 +38,10 @@ export interface Failure {
   readonly error: { readonly tag: string };
 }
 
-/** `wit/epoll.wit` and `clock.now` as jco spells them. What fails throws an error with the payload. */
+/**
+ * `wit/epoll.wit` and `clock.now` as jco spells them, but that a wait returns its events only. What fails throws an error
+ * with the payload.
+ */
 export interface Epoll {
   create(): number;
   control(epoll: number, changes: readonly Change[]): Failure[];
@@ -54,7 +57,18 @@ export interface Epoll {
 
 /** The kernel's functions on JavaScript values. */
 export function lifted({ imports }: OpenKernel): Epoll {
-  return { ...imports["epoll"], ...imports["clock"] } as unknown as Epoll;
+  return withEvents<Epoll>({ ...imports["epoll"], ...imports["clock"] });
+}
+
+/** Functions on JavaScript values whose wait returns its events only. Checks the moment that comes with them. */
+export function withEvents<Functions>(functions: Readonly<Record<string, ImportedFunction>>): Functions {
+  const { wait, now } = functions as Record<string, (...values: unknown[]) => unknown>;
+  const events = (...values: unknown[]): unknown => {
+    const waited = wait!(...values) as { readonly events: unknown; readonly moment: bigint };
+    assert.equal(waited.moment, now!(), "the moment at which the wait ended");
+    return waited.events;
+  };
+  return { ...functions, wait: events } as Functions;
 }
 
 /** The core functions behind the imports, for one memory. */
@@ -151,7 +165,7 @@ export function lowered(kernel: OpenKernel, grows = false): Epoll {
   /** Fills the area first, so that what is not written is noticed. */
   const before = (changes: readonly Change[] = []) => {
     reset();
-    new Uint8Array(memory.buffer, AREA, 16).fill(0xee);
+    new Uint8Array(memory.buffer, AREA, 24).fill(0xee);
     storeChanges(view(), changes);
   };
   const value = () => {
@@ -174,9 +188,12 @@ export function lowered(kernel: OpenKernel, grows = false): Epoll {
       before(changes);
       const flat = timeout === undefined ? [0, 0n] : [1, BigInt.asIntN(64, timeout)];
       core.wait(epoll, CHANGES, changes.length, capacity, ...flat, AREA);
-      if (view().getUint8(AREA) === 0) return list(AREA + 4, 12, event);
-      if (view().getUint8(AREA + 4) === 0) throw fail({ tag: "changes", val: list(AREA + 8, 12, failure) });
-      throw fail({ tag: "kernel", val: error(AREA + 8) });
+      if (view().getUint8(AREA) === 0) {
+        assert.equal(view().getBigUint64(AREA + 16, true), core.now(), "the moment at which the wait ended");
+        return list(AREA + 8, 12, event);
+      }
+      if (view().getUint8(AREA + 8) === 0) throw fail({ tag: "changes", val: list(AREA + 12, 12, failure) });
+      throw fail({ tag: "kernel", val: error(AREA + 12) });
     },
     descriptor(epoll) {
       before();

@@ -140,10 +140,10 @@ describe("a kernel that fails", () => {
     ["throws from notify", "notify", throws, (poller) => poller.notify()],
     ["throws from now", "now", throws, (poller) => (poller.addTimer(1, 1), poller.wait(new Events(1)))],
     ["throws from descriptor", "descriptor", throws, (poller) => poller.fd],
-    // result<list<event>, …>: ok, where, how many.
-    ["answers events beyond the memory", "wait", answers(0, beyond, 1), (poller) => poller.wait(new Events(1))],
-    // result<…, wait-error>: error, changes, where, how many.
-    ["answers refusals beyond the memory", "wait", answers(1, 0, beyond, 1), (poller) => poller.wait(new Events(1))],
+    // result<waited, …>: ok, a gap, where, how many.
+    ["answers events beyond the memory", "wait", answers(0, 0, beyond, 1), (poller) => poller.wait(new Events(1))],
+    // result<…, wait-error>: error, a gap, changes, where, how many.
+    ["answers refusals beyond the memory", "wait", answers(1, 0, 0, beyond, 1), (poller) => poller.wait(new Events(1))],
     // list<failure>: where, how many.
     ["answers failures beyond the memory", "control", answers(beyond, 1), (poller) => poller.add(fd, 1, R)],
   ];
@@ -215,7 +215,7 @@ describe("a kernel that fails", () => {
     poller.add(watched, 42, R, { mode: "level" });
     const events = new Events(4);
     const event = { mask: 1, token: { slot: watched, generation: 1 } };
-    kernel.replace("wait", () => Array.from({ length: 1000 }, () => event));
+    kernel.replace("wait", () => ({ events: Array.from({ length: 1000 }, () => event), moment: 0n }));
     assert.equal(poller.wait(events, { timeout: 0 }), 4);
     assert.deepEqual(
       events.toArray().map(({ key, readable }) => [key, readable]),
@@ -234,7 +234,7 @@ describe("a kernel that fails", () => {
       using poller = new Poller({ kernel });
       poller.add(watched, 42, R, { mode: "level" });
       const event = { mask: 1, token: { slot: watched, generation: 1 } };
-      kernel.replace("wait", () => Array.from({ length }, () => event));
+      kernel.replace("wait", () => ({ events: Array.from({ length }, () => event), moment: 0n }));
       assert.throws(() => poller.wait(new Events(4), { timeout: 0 }), { code: "ERR_POLLER_TRAPPED" });
     });
   }
@@ -251,7 +251,8 @@ describe("a kernel that fails", () => {
     for (let bit = 0; bit < 32; bit++) {
       const mask = (1 << bit) >>> 0;
       if ((mask & known) !== 0) continue;
-      kernel.replace("wait", () => [{ mask, token: { slot: watched, generation: 1 } }]);
+      const event = { mask, token: { slot: watched, generation: 1 } };
+      kernel.replace("wait", () => ({ events: [event], moment: 0n }));
       poller.wait(events, { timeout: 0 });
       for (const { key, timer, ...told } of events.toArray()) {
         looked++;

@@ -4,8 +4,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Events, Interest, Poller } from "lio-poller";
 import { close, dup, eventfd } from "lio-poller/io";
-import { SimulatedEpoll } from "lio-poller/sim";
+import { SimulatedAfd, SimulatedEpoll, SimulatedKqueue } from "lio-poller/sim";
 import { evaluation } from "./support/child.js";
+import { platformKernel } from "./support/internals.js";
+import { WrappedKernel } from "./support/wrapped-kernel.js";
 
 const R = Interest.READABLE;
 
@@ -76,4 +78,57 @@ describe("ten thousand ready with room for three", () => {
       for (const fd of [source, ...fds]) close(fd);
     }
   });
+});
+
+describe("the clock", () => {
+  const kernels = {
+    "the platform's kernel": () => ({ kernel: platformKernel(undefined), ready: () => eventfd(1), shut: close }),
+    "a simulated epoll": () => simulated(new SimulatedEpoll()),
+    "a simulated kqueue": () => simulated(new SimulatedKqueue({ flavour: "freebsd" })),
+    "a simulated AFD": () => simulated(new SimulatedAfd()),
+  };
+
+  function simulated(kernel: SimulatedEpoll | SimulatedKqueue | SimulatedAfd) {
+    const ready = (): number => {
+      const [one, other] = kernel.io.socketpair();
+      kernel.io.write(other, new Uint8Array(1));
+      return one;
+    };
+    return { kernel, ready, shut: (fd: number) => kernel.io.close(fd) };
+  }
+
+  for (const [name, open] of Object.entries(kernels)) {
+    it(`is read once in a wait that has something to time, and else not at all, on ${name}`, () => {
+      const { kernel, ready, shut } = open();
+      let reads = 0;
+      const counting = new WrappedKernel(kernel, (what, call) => {
+        if (what !== "now") return call;
+        return (...flat) => {
+          reads++;
+          return call(...flat);
+        };
+      });
+      using poller = new Poller({ kernel: counting });
+      const events = new Events(8);
+      const assertReads = (expected: number, timeout: number | undefined, count: number): void => {
+        reads = 0;
+        assert.equal(poller.wait(events, timeout === undefined ? {} : { timeout }), count);
+        assert.equal(reads, expected, `timeout ${timeout}`);
+      };
+      const fd = ready();
+      poller.add(fd, 1, R);
+      assertReads(0, undefined, 1);
+      assertReads(0, 0, 0);
+      // It was not armed again: the first of this wait's waits of the kernel ends at once, or disarms it.
+      assertReads(1, 5, 0);
+      poller.modify(fd, 1, R);
+      assertReads(1, 5, 1);
+      poller.delete(fd);
+      poller.addTimer(1, 2, { repeat: 2 });
+      assertReads(1, undefined, 1);
+      assertReads(1, 60_000, 1);
+      assertReads(1, 0, 0);
+      shut(fd);
+    });
+  }
 });

@@ -8,7 +8,7 @@
  * a mask of 0; and EPOLLONESHOT disables them too. So a registration that shall stay silent is held as EPOLLONESHOT
  * alone, whose one event is swallowed.
  */
-import { EINTR, OK, isGone, loadError } from "../errors";
+import { OK, isGone, loadError } from "../errors";
 import { ERROR, HANG_UP, PRIORITY, READABLE, READ_CLOSED, WRITABLE } from "../readiness";
 
 export * from "../numbered";
@@ -184,7 +184,7 @@ const changes = memory.data(1024 * 20, 8);
 // Where the lists land that a call returns: events or failures, 12 bytes each. One call at a time needs only one place.
 export const landing = memory.data(1024 * 12, 8);
 const verdicts = memory.data(1024 * 4, 8);
-const result = memory.data(16, 8);
+const result = memory.data(24, 8);
 
 let changeCount: u32 = 0;
 let calling: bool = false;
@@ -354,10 +354,12 @@ export let refused: bool = false;
 export let ready: u32 = 0;
 /** Whether there was room for no more, so that there may be others. */
 export let isFull: bool = false;
+/** When the last wait that succeeded ended, by the clock. */
+export let moment: u64 = 0;
 
 /**
  * Sends the batch and waits for at most `capacity` events. Answers an error; else there are `ready` events, or, if
- * `refused`, verdicts. A signal counts as an early end with no event.
+ * `refused`, verdicts. A signal is EINTR.
  */
 export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64): u32 {
   sent = changeCount;
@@ -369,18 +371,18 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   importWait(handle, changes, sent, capacity, hasTimeout ? 1 : 0, timeout, result);
   calling = false;
   if (load<u8>(result) == 0) {
-    readyList = load<u32>(result, 4);
-    ready = min(load<u32>(result, 8), capacity);
+    readyList = load<u32>(result, 8);
+    ready = min(load<u32>(result, 12), capacity);
     isFull = ready == capacity;
+    moment = load<u64>(result, 16);
     return OK;
   }
-  if (load<u8>(result, 4) == 0) {
+  if (load<u8>(result, 8) == 0) {
     refused = true;
-    noteVerdicts(sent, load<u32>(result, 8), load<u32>(result, 12));
+    noteVerdicts(sent, load<u32>(result, 12), load<u32>(result, 16));
     return OK;
   }
-  const error = loadError(result + 8);
-  return error == EINTR ? OK : error;
+  return loadError(result + 12);
 }
 
 /** What a wait brought, one after the other: an event is known by its place, and the next one is `READY_STEP` further. */

@@ -278,7 +278,7 @@ const changes = memory.data(1024 * 32, 8);
 export const landing = memory.data(1024 * 24, 8);
 export const LANDING_BYTES: u32 = 1024 * 24;
 const verdicts = memory.data(1024 * 4, 8);
-const result = memory.data(16, 8);
+const result = memory.data(24, 8);
 
 let changeCount: u32 = 0;
 let calling: bool = false;
@@ -465,6 +465,8 @@ export let refused: bool = false;
 export let ready: u32 = 0;
 /** Whether there was room for no more, so that there may be others. */
 export let isFull: bool = false;
+/** When the last wait that succeeded ended, by the clock. */
+export let moment: u64 = 0;
 
 /**
  * Sends the batch and waits for at most `capacity` completions. Answers an error; else there are `ready` of them, or, if
@@ -480,15 +482,16 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   importWait(handle, changes, sent, capacity, hasTimeout ? 1 : 0, timeout, result);
   calling = false;
   if (load<u8>(result) == 0) {
-    readyList = load<u32>(result, 4);
-    ready = min(load<u32>(result, 8), capacity);
+    readyList = load<u32>(result, 8);
+    ready = min(load<u32>(result, 12), capacity);
     isFull = ready == capacity;
+    moment = load<u64>(result, 16);
     return OK;
   }
-  if (load<u8>(result, 4) != 0) return loadError(result + 8);
+  if (load<u8>(result, 8) != 0) return loadError(result + 12);
   // If nothing was to be cancelled any more, that is no refusal for the caller either; it asks again then.
   refused = true;
-  noteVerdicts(sent, load<u32>(result, 8), load<u32>(result, 12));
+  noteVerdicts(sent, load<u32>(result, 12), load<u32>(result, 16));
   return OK;
 }
 

@@ -15,7 +15,7 @@
  * A change of the core's is several of the kernel's, which can fail each by itself: what was done of one that failed is
  * undone before its verdict is given.
  */
-import { EBADF, EEXIST, EINTR, ENOENT, EPIPE, OK, isGone, loadError } from "../errors";
+import { EBADF, EEXIST, ENOENT, EPIPE, OK, isGone, loadError } from "../errors";
 import { ERROR, HANG_UP, PRIORITY, READABLE, READ_CLOSED, WRITABLE } from "../readiness";
 
 export * from "../numbered";
@@ -220,7 +220,7 @@ const stepErrors = memory.data(1024 * 6 * 4, 8);
 export const landing = memory.data(1024 * 6 * 12, 8);
 export const LANDING_BYTES: u32 = 1024 * 6 * 12;
 const items = memory.data(1024 * 24, 8);
-const result = memory.data(16, 8);
+const result = memory.data(24, 8);
 
 let calling: bool = false;
 
@@ -589,9 +589,11 @@ export let refused: bool = false;
 export let ready: u32 = 0;
 /** Whether there was room for no more, so that there may be others. */
 export let isFull: bool = false;
+/** When the last wait that succeeded ended, by the clock. */
+export let moment: u64 = 0;
 /**
  * Sends the batch and waits for at most `capacity` events. Answers an error; else there are those of `ready` registrations,
- * or, if `refused`, verdicts. A signal counts as an early end with no event.
+ * or, if `refused`, verdicts. A signal is EINTR.
  *
  * No more is asked for than there is room for, though two events can be one registration's: the kernel puts what it has
  * told to the end of its queue, so that the same ones would be left out each time.
@@ -614,19 +616,19 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
   importWait(handle, steps, stepCount, capacity, hasTimeout ? 1 : 0, timeout, result);
   calling = false;
   if (load<u8>(result) == 0) {
-    const length = min(load<u32>(result, 8), capacity);
+    const length = min(load<u32>(result, 12), capacity);
     isFull = length == capacity;
-    merge(load<u32>(result, 4), length);
+    moment = load<u64>(result, 16);
+    merge(load<u32>(result, 8), length);
     return OK;
   }
-  if (load<u8>(result, 4) == 0) {
+  if (load<u8>(result, 8) == 0) {
     refused = true;
-    settle(sent, load<u32>(result, 8), load<u32>(result, 12));
+    settle(sent, load<u32>(result, 12), load<u32>(result, 16));
     carryOut(handle, sent);
     return OK;
   }
-  const error = loadError(result + 8);
-  return error == EINTR ? OK : error;
+  return loadError(result + 12);
 }
 
 function anyFailed(count: u32): bool {

@@ -3,7 +3,7 @@
  * where a test wants them. It holds epoll masks, and makes no call; what the masks mean comes from `kernels/epoll`.
  */
 import { EBADF, EEXIST, ENOENT, OK } from "../errors";
-import { pass } from "./clock";
+import { now, pass } from "./clock";
 
 export const BATCH: u32 = 1024;
 export const NOTIFIED: i32 = -1;
@@ -197,6 +197,7 @@ export let sent: u32 = 0;
 export let refused: bool = false;
 export let ready: u32 = 0;
 export let isFull: bool = false;
+export let moment: u64 = 0;
 
 function push(fd: i32, mask: u32, generation: u32): void {
   const place = readyList + <usize>ready * READY_STEP;
@@ -237,6 +238,7 @@ export function wait(handle: u32, capacity: u32, hasTimeout: bool, timeout: u64)
     if (!hasTimeout) unreachable();
     pass(timeout);
   }
+  moment = now();
   isFull = ready == capacity;
   return OK;
 }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "../addon.h"
+#include "../clock.h"
 #include "../descriptor_kernel.h"
 #include "../loop.h"
 #include "../notifiers.h"
@@ -194,7 +195,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
   Arguments<7> arguments(env, info);
   EpollBinding& binding = arguments.Bound<EpollBinding>();
   Memory memory = binding.guest.Look(env);
-  if (memory.At(env, arguments.U32(6), 1, sizeof(WaitResult)) == nullptr) return nullptr;
+  if (WaitArea(env, memory, arguments.U32(6)) == nullptr) return nullptr;
 
   int epoll = binding.tables->objects.Find(arguments.U32(0));
   Failures failures;
@@ -210,16 +211,19 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
     uint64_t nanoseconds = arguments.U64(5);
     int capacity = static_cast<int>(std::min(arguments.U32(3), kMaxEvents));
     int count = Wait(epoll, ready, capacity, arguments.U32(4) == 0 ? nullptr : &nanoseconds);
+    // A signal ends it without events.
+    if (count == -1 && errno == EINTR) count = 0;
     if (count == -1) {
       result.tag = kError;
       result.error.tag = kKernelRefused;
       result.error.kernel = ErrorCodeOf(errno);
-    } else if (!WriteEvents(env, binding.guest, memory, ready, count, result.events)) {
-      return nullptr;
+    } else {
+      if (arguments.U32(4) != 0) result.waited.moment = Now();
+      if (!WriteEvents(env, binding.guest, memory, ready, count, result.waited.events)) return nullptr;
     }
   }
 
-  uint8_t* area = memory.At(env, arguments.U32(6), 1, sizeof result);
+  uint8_t* area = WaitArea(env, memory, arguments.U32(6));
   if (area != nullptr) Write(area, result);
   return nullptr;
 }

@@ -259,7 +259,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
   Arguments<7> arguments(env, info);
   IocpBinding& binding = arguments.Bound<IocpBinding>();
   Memory memory = binding.guest.Look(env);
-  if (memory.At(env, arguments.U32(6), 1, sizeof(WaitResult)) == nullptr) return nullptr;
+  if (WaitArea(env, memory, arguments.U32(6)) == nullptr) return nullptr;
 
   Port* port = binding.tables->ports.Find(arguments.U32(0));
   Failures failures;
@@ -280,12 +280,13 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
       result.tag = kError;
       result.error.tag = kKernelRefused;
       result.error.kernel = ErrorCodeOf(-count);
-    } else if (!WriteCompletions(env, binding.guest, memory, completions, count, result.events)) {
-      return nullptr;
+    } else {
+      if (arguments.U32(4) != 0) result.waited.moment = Now();
+      if (!WriteCompletions(env, binding.guest, memory, completions, count, result.waited.events)) return nullptr;
     }
   }
 
-  uint8_t* area = memory.At(env, arguments.U32(6), 1, sizeof result);
+  uint8_t* area = WaitArea(env, memory, arguments.U32(6));
   if (area != nullptr) Write(area, result);
   return nullptr;
 }

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "../addon.h"
+#include "../clock.h"
 #include "../descriptor_kernel.h"
 #include "../loop.h"
 #include "../notifiers.h"
@@ -449,7 +450,9 @@ bool Wait(napi_env env, KqueueBinding& binding, Memory& memory, int kqueue, cons
   struct kevent* landing = binding.tables->landing.get();
   // An error for which there is no room would end the call before the other changes are made.
   const int room = static_cast<int>(std::max(capacity, batch.Count()));
-  const int count = kevent(kqueue, batch.Changes(), static_cast<int>(batch.Count()), landing, room, timeout);
+  int count = kevent(kqueue, batch.Changes(), static_cast<int>(batch.Count()), landing, room, timeout);
+  // A signal ends it without events, after the changes were made.
+  if (count == -1 && errno == EINTR) count = 0;
   if (count == -1) {
     result.tag = kError;
     result.error.tag = kKernelRefused;
@@ -458,7 +461,10 @@ bool Wait(napi_env env, KqueueBinding& binding, Memory& memory, int kqueue, cons
   }
   Failures failures;
   if (batch.Count() > 0 && !NoteRefused(env, batch, landing, count, failures)) return false;
-  if (failures.Count() == 0) return WriteEvents(env, binding.guest, memory, landing, count, result.events);
+  if (failures.Count() == 0) {
+    if (timeout != nullptr) result.waited.moment = Now();
+    return WriteEvents(env, binding.guest, memory, landing, count, result.waited.events);
+  }
   result.tag = kError;
   result.error.tag = kChangesRefused;
   return failures.Write(env, binding.guest, memory, result.error.changes);
@@ -468,7 +474,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
   Arguments<7> arguments(env, info);
   KqueueBinding& binding = arguments.Bound<KqueueBinding>();
   Memory memory = binding.guest.Look(env);
-  if (memory.At(env, arguments.U32(6), 1, sizeof(WaitResult)) == nullptr) return nullptr;
+  if (WaitArea(env, memory, arguments.U32(6)) == nullptr) return nullptr;
   const uint32_t length = arguments.U32(2);
   const uint32_t capacity = arguments.U32(3);
   const uint8_t* changes = memory.At(env, arguments.U32(1), length, sizeof(Change));
@@ -501,7 +507,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
     }
   }
 
-  uint8_t* area = memory.At(env, arguments.U32(6), 1, sizeof result);
+  uint8_t* area = WaitArea(env, memory, arguments.U32(6));
   if (area != nullptr) Write(area, result);
   return nullptr;
 }

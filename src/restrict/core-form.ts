@@ -21,7 +21,9 @@ const FAILURE_SIZE = 12;
 const FAILURE_WORDS = 3;
 const LIST_AREA = 8;
 const RESULT_AREA = 12;
-const WAIT_AREA = 16;
+const WAIT_AREA = 24;
+/** Of a wait's result, for its 64-bit moment. */
+const WAIT_ALIGNMENT = 8;
 
 /** The discriminants of `result`, and of `wait-error`. */
 const OK = 0;
@@ -39,7 +41,7 @@ const MOST = 1024;
  * The host's memory:
  *
  *    0  the area that the kernel returns its result in
- *   16  1,024 changes
+ *   24  1,024 changes
  *    …  the list that the kernel returns, of events or of failures
  */
 const AREA = 0;
@@ -133,12 +135,12 @@ export function restrictCore(kernel: CoreForm, grants: Grants): CoreForm {
         area: number,
       ) => {
         enter();
-        const at = memory.check(area, 1, WAIT_AREA);
+        const at = memory.check(area, 1, WAIT_AREA, WAIT_ALIGNMENT);
         const failures = apply(handle, memory, pointer, length);
         if (failures.length > 0) {
-          giveFailures(memory, at + 8, failures);
+          giveFailures(memory, at + 12, failures);
           memory.view.setUint8(at, FAILED);
-          memory.view.setUint8(at + 4, CHANGES);
+          memory.view.setUint8(at + 8, CHANGES);
           return;
         }
 
@@ -148,11 +150,12 @@ export function restrictCore(kernel: CoreForm, grants: Grants): CoreForm {
           new Uint8Array(memory.view.buffer).set(host.bytes.subarray(AREA, AREA + WAIT_AREA), at);
           return;
         }
-        const events = host.list(AREA + 4, EVENT_SIZE);
+        const events = host.list(AREA + 8, EVENT_SIZE);
         const room = give(memory, events, EVENT_SIZE);
         memory.view.setUint8(at, OK);
-        memory.view.setUint32(at + 4, room, true);
-        memory.view.setUint32(at + 8, events.length / EVENT_SIZE, true);
+        memory.view.setUint32(at + 8, room, true);
+        memory.view.setUint32(at + 12, events.length / EVENT_SIZE, true);
+        memory.view.setBigUint64(at + 16, host.view.getBigUint64(AREA + 16, true), true);
       };
     },
 

@@ -8,6 +8,7 @@ const token = record({ slot: u32, generation: u32 });
 const change = record({ operation: enumeration(...OPERATIONS), events: u32, socket: u64, group: u32, token });
 const completion = record({ token, events: u32, error: option(errorCode) });
 const failures = list(record({ index: u32, error: errorCode }));
+const waited = record({ events: list(completion), moment: u64 });
 const waitError = variant({ changes: failures, kernel: errorCode });
 
 /** The calls that a component instance's table of handles offers. */
@@ -24,8 +25,8 @@ export interface AfdTable {
   closeNotifier(notifier: number): void;
 }
 
-/** The interface `iocp` on these calls. */
-export function bindIocp(table: AfdTable) {
+/** The interface `iocp` on these calls, by this clock. */
+export function bindIocp(table: AfdTable, now: () => bigint) {
   const control = (handle: number, changes: readonly Change[]) => {
     const port = table.find(handle);
     const refusals = changes.map((one) => table.change(port, one));
@@ -36,7 +37,7 @@ export function bindIocp(table: AfdTable) {
     if (failed.length > 0) throw payloadError({ tag: "changes", val: failed });
     const result = table.wait(table.find(handle), capacity, timeout);
     if (typeof result === "string") throw payloadError({ tag: "kernel", val: { tag: result } });
-    return result;
+    return { events: result, moment: now() };
   };
   const attach = (notifier: number, handle: number, where: Token) => {
     const refusal = table.attachNotifier(notifier, table.find(handle), where);
@@ -47,10 +48,7 @@ export function bindIocp(table: AfdTable) {
   return {
     create: imported({ parameters: [], result: returned(u32) }, () => table.create()),
     control: imported({ parameters: [u32, changes], result: failures }, control),
-    wait: imported(
-      { parameters: [u32, changes, u32, option(u64)], result: returned(list(completion), waitError) },
-      wait,
-    ),
+    wait: imported({ parameters: [u32, changes, u32, option(u64)], result: returned(waited, waitError) }, wait),
     peek: imported({ parameters: [u32, u32], result: u32 }, (handle: number, slot: number) => {
       return table.find(handle)?.peek(slot) ?? 0;
     }),

@@ -134,8 +134,9 @@ export class SimulatedAfd implements Kernel {
       closeNotifier: (handle) => void notifiers.delete(handle),
     };
 
+    const now = (): bigint => this.clock.now();
     return {
-      imports: { iocp: bindIocp(table), clock: bindClock(() => this.clock.now()) },
+      imports: { iocp: bindIocp(table, now), clock: bindClock(now) },
       close: () => {
         for (const handle of handles.keys()) table.close(handle);
         notifiers.clear();

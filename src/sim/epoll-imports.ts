@@ -12,12 +12,13 @@ import {
   LIST_AREA,
   lowerFailed,
   lowerFailures,
-  lowerList,
   lowerOk,
   lowerRefusedChanges,
   lowerRefusedWait,
+  lowerWaited,
   NO_FAILURES,
   RESULT_AREA,
+  WAIT_ALIGNMENT,
   WAIT_AREA,
 } from "./lowering.js";
 import { LinearMemory } from "./memory.js";
@@ -71,8 +72,14 @@ export interface Event {
 const CHANGE_SIZE = 20;
 const EVENT_SIZE = 12;
 
-/** The interface `epoll` on these calls. */
-export function bindEpoll(calls: EpollCalls) {
+/** `waited` as jco spells it. */
+export interface Waited {
+  readonly events: readonly Event[];
+  readonly moment: bigint;
+}
+
+/** The interface `epoll` on these calls, by this clock. */
+export function bindEpoll(calls: EpollCalls, now: () => bigint) {
   return {
     ...bindHandles(calls),
 
@@ -88,13 +95,13 @@ export function bindEpoll(calls: EpollCalls) {
     ),
 
     wait: imported(
-      (handle: number, changes: readonly Change[], capacity: number, timeout: bigint | undefined): Event[] => {
+      (handle: number, changes: readonly Change[], capacity: number, timeout: bigint | undefined): Waited => {
         const failures = applyLifted(calls, handle, changes);
         if (failures.length > 0) throw failure({ tag: "changes", val: failures });
 
         const result = calls.wait(calls.find(handle), capacity, timeout);
         if (typeof result === "string") throw failure({ tag: "kernel", val: { tag: result } });
-        return liftEvents(calls.events, result);
+        return { events: liftEvents(calls.events, result), moment: now() };
       },
       (options) => {
         const memory = new LinearMemory(options);
@@ -107,7 +114,7 @@ export function bindEpoll(calls: EpollCalls) {
           timeout: bigint,
           area: number,
         ) => {
-          const at = memory.check(area, WAIT_AREA, 1);
+          const at = memory.check(area, 1, WAIT_AREA, WAIT_ALIGNMENT);
           const failures = applyLowered(calls, handle, memory, pointer, length);
           if (failures.length > 0) {
             lowerRefusedChanges(memory, at, failures);
@@ -118,7 +125,7 @@ export function bindEpoll(calls: EpollCalls) {
           const limit = hasTimeout === 0 ? undefined : BigInt.asUintN(64, timeout);
           const result = calls.wait(calls.find(handle >>> 0), capacity >>> 0, limit);
           if (typeof result === "string") lowerRefusedWait(memory.view, at, result);
-          else lowerEvents(memory, at, calls.events, result);
+          else lowerEvents(memory, at, calls.events, result, now());
         };
       },
     ),
@@ -196,9 +203,9 @@ function liftEvents(words: Uint32Array, count: number): Event[] {
 }
 
 /** `event` is its three words. */
-function lowerEvents(memory: LinearMemory, at: number, words: Uint32Array, count: number): void {
+function lowerEvents(memory: LinearMemory, at: number, words: Uint32Array, count: number, moment: bigint): void {
   const start = memory.allocate(count, EVENT_SIZE);
   const { view } = memory;
   for (let index = 0; index < count * EVENT_WORDS; index++) view.setUint32(start + index * 4, words[index] ?? 0, true);
-  lowerList(view, at, start, count);
+  lowerWaited(view, at, start, count, moment);
 }

@@ -149,8 +149,9 @@ export class SimulatedEpoll implements Kernel {
       },
     };
 
+    const now = (): bigint => this.clock.now();
     return {
-      imports: { epoll: bindEpoll(calls), clock: bindClock(() => this.clock.now()) },
+      imports: { epoll: bindEpoll(calls, now), clock: bindClock(now) },
       close: () => {
         for (const handle of handles.keys()) calls.close(handle);
         for (const handle of notifiers.keys()) calls.closeNotifier(handle);

@@ -20,10 +20,16 @@ interface Failure {
   readonly error: { readonly tag: string };
 }
 
+/** `waited` as jco spells it. */
+export interface Waited<Event> {
+  readonly events: readonly Event[];
+  readonly moment: bigint;
+}
+
 /** The calls that carry changes, on JavaScript values. */
 export interface Waiting<Change, Event> {
   control(handle: number, changes: readonly Change[]): readonly Failure[];
-  wait(handle: number, changes: readonly Change[], capacity: number, timeout: bigint | undefined): readonly Event[];
+  wait(handle: number, changes: readonly Change[], capacity: number, timeout: bigint | undefined): Waited<Event>;
 }
 
 interface Handles {
@@ -65,7 +71,8 @@ export function faultyHandles(functions: Functions, ask: Ask, closing: (handle: 
   );
 
   return {
-    waitError,
+    /** What a wait returns, with events of that type. */
+    waitResult: (event: Type) => ({ ok: record({ events: list(event), moment: u64 }), error: waitError }),
 
     /** Notifies whoever waits on a kernel object, if it has a notifier. */
     notifyOf(handle: number): (() => void) | undefined {
@@ -107,6 +114,7 @@ export function faultyHandles(functions: Functions, ask: Ask, closing: (handle: 
  * The calls that carry changes.
  *
  * @param named says for each change which word the manual's errors know it by, and which descriptor it is about
+ * @param now the kernel's clock
  * @param insteadOf what is made in place of a change that is refused, whatever comes of it; nothing unless told
  */
 export function faultyWait<Change, Event>(
@@ -114,6 +122,7 @@ export function faultyWait<Change, Event>(
   ask: Ask,
   named: (changes: readonly Change[], handle: number) => readonly KernelChange[],
   notifyOf: (handle: number) => (() => void) | undefined,
+  now: () => bigint,
   insteadOf: (change: Change, error: string) => Change | undefined = () => undefined,
 ): Waiting<Change, Event> {
   /** Makes the changes that are not refused, in order, and answers all that failed, in order. */
@@ -151,17 +160,18 @@ export function faultyWait<Change, Event>(
       if (failed.length > 0) throw payloadError({ tag: "changes", val: failed });
       const { end } = plan;
       if (end === undefined) {
-        const events = [...kernel.wait(handle, [], Math.min(capacity, plan.most), timeout)];
+        const waited = kernel.wait(handle, [], Math.min(capacity, plan.most), timeout);
+        const events = [...waited.events];
         plan.shuffle?.apply(events);
-        return events;
+        return { ...waited, events };
       }
       if (end.after !== undefined) {
         const limit = BigInt(Math.round(end.after * 1e6));
-        const events = kernel.wait(handle, [], capacity, timeout !== undefined && timeout < limit ? timeout : limit);
-        if (events.length > 0) return events;
+        const waited = kernel.wait(handle, [], capacity, timeout !== undefined && timeout < limit ? timeout : limit);
+        if (waited.events.length > 0) return waited;
       }
       if (end.error !== undefined) throw payloadError({ tag: "kernel", val: liftedErrorCode(end.error) });
-      return [];
+      return { events: [], moment: now() };
     },
   };
 }

@@ -14,18 +14,15 @@ const event = record({ mask: u32, token });
 export const faultyEpoll: FaultyInterface = {
   errors: EPOLL_ERRORS,
 
-  wrap(functions: Functions, ask: Ask) {
+  wrap(functions: Functions, ask: Ask, now: () => bigint) {
     const kernel = functions as unknown as Waiting<Change, Event>;
     const handles = faultyHandles(functions, ask);
     // Its changes say themselves what the manual calls them.
-    const { control, wait } = faultyWait<Change, Event>(kernel, ask, (changes) => changes, handles.notifyOf);
+    const { control, wait } = faultyWait<Change, Event>(kernel, ask, (changes) => changes, handles.notifyOf, now);
     return {
       ...handles.functions([u32, u32, token]),
       control: imported({ parameters: [u32, list(change)], result: failures }, control),
-      wait: imported(
-        { parameters: [u32, list(change), u32, option(u64)], result: { ok: list(event), error: handles.waitError } },
-        wait,
-      ),
+      wait: imported({ parameters: [u32, list(change), u32, option(u64)], result: handles.waitResult(event) }, wait),
     };
   },
 };

@@ -19,7 +19,7 @@ const INVALID_SOCKET = 2n ** 64n - 1n;
 export const faultyIocp: FaultyInterface = {
   errors: IOCP_ERRORS,
 
-  wrap(functions: Functions, ask: Ask) {
+  wrap(functions: Functions, ask: Ask, now: () => bigint) {
     const kernel = functions as unknown as Waiting<Change, Completion> & { peek(port: number, slot: number): number };
     /** By port, the socket of each slot: only an `add` names it. */
     const ports = new Map<number, Map<number, number>>();
@@ -38,14 +38,14 @@ export const faultyIocp: FaultyInterface = {
       if (given.operation === "add") return { ...given, socket: INVALID_SOCKET, events: 0 };
       return given.operation === "cancel" && error === "ENOENT" ? given : undefined;
     };
-    const { control, wait } = faultyWait<Change, Completion>(kernel, ask, named, handles.notifyOf, insteadOf);
+    const { control, wait } = faultyWait<Change, Completion>(kernel, ask, named, handles.notifyOf, now, insteadOf);
     return {
       ...handles.functions([u32, u32, token]),
       control: imported({ parameters: [u32, list(change)], result: failures }, control),
       wait: imported(
         {
           parameters: [u32, list(change), u32, option(u64)],
-          result: { ok: list(completion), error: handles.waitError },
+          result: handles.waitResult(completion),
         },
         wait,
       ),

@@ -39,7 +39,8 @@ export type Ask = (
 /** A kind of kernel: its interface in `wit/`, wrapped. */
 export interface FaultyInterface {
   readonly errors: readonly DocumentedErrors[];
-  wrap(kernel: Functions, ask: Ask): Readonly<Record<string, ImportedFunction>>;
+  /** @param now the kernel's clock */
+  wrap(kernel: Functions, ask: Ask, now: () => bigint): Readonly<Record<string, ImportedFunction>>;
 }
 
 /** The kernels that can be wrapped. */
@@ -123,7 +124,7 @@ export class FaultyKernel implements Kernel {
     });
     const functions = inner.imports[this.name] as Functions;
     return {
-      imports: { [this.name]: this.#interface.wrap(functions, ask), clock: { now: clock } },
+      imports: { [this.name]: this.#interface.wrap(functions, ask, now), clock: { now: clock } },
       close: () => inner.close(),
     };
   }

@@ -35,17 +35,14 @@ function operationOf(given: LiftedChange["actions"]): string {
 export const faultyKqueue: FaultyInterface = {
   errors: KQUEUE_ERRORS,
 
-  wrap(functions: Functions, ask: Ask) {
+  wrap(functions: Functions, ask: Ask, now: () => bigint) {
     const kernel = functions as unknown as Waiting<LiftedChange, KqueueEvent>;
     const handles = faultyHandles(functions, ask);
-    const { control, wait } = faultyWait<LiftedChange, KqueueEvent>(kernel, ask, named, handles.notifyOf);
+    const { control, wait } = faultyWait<LiftedChange, KqueueEvent>(kernel, ask, named, handles.notifyOf, now);
     return {
       ...handles.functions([u32, u32]),
       control: imported({ parameters: [u32, list(change)], result: failures }, control),
-      wait: imported(
-        { parameters: [u32, list(change), u32, option(u64)], result: { ok: list(event), error: handles.waitError } },
-        wait,
-      ),
+      wait: imported({ parameters: [u32, list(change), u32, option(u64)], result: handles.waitResult(event) }, wait),
     };
   },
 };

@@ -13,11 +13,12 @@ import {
   lowerErrorCode,
   lowerFailed,
   lowerFailures,
-  lowerList,
   lowerOk,
   lowerRefusedChanges,
   lowerRefusedWait,
+  lowerWaited,
   RESULT_AREA,
+  WAIT_ALIGNMENT,
   WAIT_AREA,
 } from "./lowering.js";
 import { LinearMemory } from "./memory.js";
@@ -65,8 +66,14 @@ const CHANGE_SIZE = 12;
 const EVENT_SIZE = 32;
 const EVENT_ALIGNMENT = 8;
 
-/** The interface `kqueue` on these calls. */
-export function bindKqueue(calls: KqueueCalls) {
+/** `waited` as jco spells it. */
+export interface LiftedWaited {
+  readonly events: readonly KqueueEvent[];
+  readonly moment: bigint;
+}
+
+/** The interface `kqueue` on these calls, by this clock. */
+export function bindKqueue(calls: KqueueCalls, now: () => bigint) {
   return {
     ...bindHandles(calls),
 
@@ -89,11 +96,11 @@ export function bindKqueue(calls: KqueueCalls) {
         changes: readonly LiftedChange[],
         capacity: number,
         timeout: bigint | undefined,
-      ): readonly KqueueEvent[] => {
+      ): LiftedWaited => {
         const waited = calls.wait(calls.find(handle), changes.map(fromLifted), capacity, timeout);
         if (typeof waited === "string") throw failure({ tag: "kernel", val: { tag: waited } });
         if ("failures" in waited) throw failure({ tag: "changes", val: waited.failures });
-        return waited;
+        return { events: waited, moment: now() };
       },
       (options) => {
         const memory = new LinearMemory(options);
@@ -106,14 +113,14 @@ export function bindKqueue(calls: KqueueCalls) {
           timeout: bigint,
           area: number,
         ) => {
-          const at = memory.check(area, WAIT_AREA, 1);
+          const at = memory.check(area, 1, WAIT_AREA, WAIT_ALIGNMENT);
           const changes = fromMemory(memory, pointer, length);
           // Flat integers arrive signed.
           const limit = hasTimeout === 0 ? undefined : BigInt.asUintN(64, timeout);
           const waited = calls.wait(calls.find(handle >>> 0), changes, capacity >>> 0, limit);
           if (typeof waited === "string") lowerRefusedWait(memory.view, at, waited);
           else if ("failures" in waited) lowerRefusedChanges(memory, at, waited.failures);
-          else lowerEvents(memory, at, waited);
+          else lowerEvents(memory, at, waited, now());
         };
       },
     ),
@@ -168,7 +175,7 @@ function filterAt(view: DataView, at: number): FilterName {
  * `event`: fd s32 at 0, generation u32 at 4, filter u8 at 8, end u8 at 9, last u8 at 10, whether there is an error u8 at 12,
  * the error at 16, amount u64 at 24.
  */
-function lowerEvents(memory: LinearMemory, at: number, events: readonly KqueueEvent[]): void {
+function lowerEvents(memory: LinearMemory, at: number, events: readonly KqueueEvent[], moment: bigint): void {
   const start = memory.allocate(events.length, EVENT_SIZE, EVENT_ALIGNMENT);
   const { view } = memory;
   events.forEach(({ fd, generation, filter, end, last, error, amount }, index) => {
@@ -182,5 +189,5 @@ function lowerEvents(memory: LinearMemory, at: number, events: readonly KqueueEv
     if (error !== undefined) lowerErrorCode(view, event + 16, error.tag);
     view.setBigUint64(event + 24, amount, true);
   });
-  lowerList(view, at, start, events.length);
+  lowerWaited(view, at, start, events.length, moment);
 }

@@ -180,8 +180,9 @@ export class SimulatedKqueue implements Kernel {
       },
     };
 
+    const now = (): bigint => this.clock.now();
     return {
-      imports: { kqueue: bindKqueue(calls), clock: bindClock(() => this.clock.now()) },
+      imports: { kqueue: bindKqueue(calls, now), clock: bindClock(now) },
       close: () => {
         for (const handle of handles.keys()) calls.close(handle);
         for (const handle of notifiers.keys()) calls.closeNotifier(handle);

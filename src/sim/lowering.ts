@@ -23,7 +23,9 @@ export const NO_FAILURES: readonly Failure[] = [];
 const FAILURE_SIZE = 12;
 export const LIST_AREA = 8;
 export const RESULT_AREA = 12;
-export const WAIT_AREA = 16;
+export const WAIT_AREA = 24;
+/** Of a wait's result, for its 64-bit moment. */
+export const WAIT_ALIGNMENT = 8;
 
 /** The discriminants of `result`, and of `wait-error`. */
 const OK = 0;
@@ -59,11 +61,12 @@ export function bindClock(now: () => bigint) {
   };
 }
 
-/** `result<list<…>, …>`: tag u8 at 0, pointer at 4, length at 8. */
-export function lowerList(view: DataView, at: number, start: number, count: number): void {
+/** `result<waited, …>`: tag u8 at 0, the list's pointer at 8, its length at 12, moment u64 at 16. */
+export function lowerWaited(view: DataView, at: number, start: number, count: number, moment: bigint): void {
   view.setUint8(at, OK);
-  view.setUint32(at + 4, start, true);
-  view.setUint32(at + 8, count, true);
+  view.setUint32(at + 8, start, true);
+  view.setUint32(at + 12, count, true);
+  view.setBigUint64(at + 16, moment, true);
 }
 
 /** `list<failure>`: pointer at 0, length at 4. `failure`: index u32 at 0, error at 4. */
@@ -78,18 +81,18 @@ export function lowerFailures(memory: LinearMemory, at: number, failures: readon
   view.setUint32(at + 4, failures.length, true);
 }
 
-/** `result<_, wait-error>` of changes that failed: tag u8 at 0, the error's tag u8 at 4, the failures at 8. */
+/** `result<waited, wait-error>` of changes that failed: tag u8 at 0, the error's tag u8 at 8, the failures at 12. */
 export function lowerRefusedChanges(memory: LinearMemory, at: number, failures: readonly Failure[]): void {
   memory.view.setUint8(at, FAILED);
-  memory.view.setUint8(at + 4, CHANGES);
-  lowerFailures(memory, at + 8, failures);
+  memory.view.setUint8(at + 8, CHANGES);
+  lowerFailures(memory, at + 12, failures);
 }
 
-/** `result<_, wait-error>` of a wait that failed: tag u8 at 0, the error's tag u8 at 4, the error at 8. */
+/** `result<waited, wait-error>` of a wait that failed: tag u8 at 0, the error's tag u8 at 8, the error at 12. */
 export function lowerRefusedWait(view: DataView, at: number, refusal: Refusal): void {
   view.setUint8(at, FAILED);
-  view.setUint8(at + 4, KERNEL);
-  lowerErrorCode(view, at + 8, refusal);
+  view.setUint8(at + 8, KERNEL);
+  lowerErrorCode(view, at + 12, refusal);
 }
 
 /** `result<u32, error-code>` and `result<s32, error-code>`: tag u8 at 0, either value at 4. */

@@ -121,12 +121,12 @@ export class Malicious {
     this.exports.wait(handle, LIST, changes.length, AREA);
     const { view } = this;
     if (view.getUint8(AREA) === 0) {
-      const pointer = view.getUint32(AREA + 4, true);
-      const length = view.getUint32(AREA + 8, true);
+      const pointer = view.getUint32(AREA + 8, true);
+      const length = view.getUint32(AREA + 12, true);
       return { slots: Array.from({ length }, (_, index) => view.getUint32(pointer + index * 12 + 4, true)) };
     }
-    if (view.getUint8(AREA + 4) === 0) return { refused: this.#refused(AREA + 8) };
-    return { error: view.getUint8(AREA + 8) };
+    if (view.getUint8(AREA + 8) === 0) return { refused: this.#refused(AREA + 12) };
+    return { error: view.getUint8(AREA + 12) };
   }
 
   #refused(at: number): Refused[] {

@@ -197,7 +197,8 @@ class Epoll:
         count = _wait(self._epolls.descriptor(epoll), room, timeout)
         if count == -1:
             return Variant("err", _failed())
-        return Variant("ok", [_lift(event) for event in room[:count]])
+        moment = time.monotonic_ns()
+        return Variant("ok", record(events=[_lift(event) for event in room[:count]], moment=moment))
 
     def descriptor(self, epoll: int) -> int | Variant:
         descriptor = self._epolls.descriptor(epoll)

@@ -12,12 +12,12 @@ constexpr Parameter kLong{Parameter::kLong};
 constexpr Parameter kChanges{Parameter::kList, 20};
 constexpr Parameter kListArea{Parameter::kArea, 8};
 constexpr Parameter kNumberArea{Parameter::kArea, 12};
-constexpr Parameter kWaitArea{Parameter::kArea, 16};
+constexpr Parameter kWaitArea{Parameter::kArea, 24};
 
 // In the order of the shape below, by which programs know them.
 enum : uint8_t { kCreate, kControl, kWait, kDescriptor, kClose, kCreateNotifier, kAttach, kIdentify, kNotify, kEnd };
 
-constexpr uint32_t kArea = 0, kChange = 16, kOther = 40, kRoom = 64;
+constexpr uint32_t kArea = 0, kChange = 24, kOther = 48, kRoom = 64;
 
 /// A change at `kChange`, of the program's descriptor of that number.
 Program& Change(Program& program, uint32_t operation, uint8_t which, uint32_t mask) {

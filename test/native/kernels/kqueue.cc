@@ -44,12 +44,12 @@ constexpr Parameter kLong{Parameter::kLong};
 constexpr Parameter kChanges{Parameter::kList, 12};
 constexpr Parameter kListArea{Parameter::kArea, 8};
 constexpr Parameter kNumberArea{Parameter::kArea, 12};
-constexpr Parameter kWaitArea{Parameter::kArea, 16};
+constexpr Parameter kWaitArea{Parameter::kArea, 24};
 
 // In the order of the shape below, by which programs know them.
 enum : uint8_t { kCreate, kControl, kWait, kDescriptor, kClose, kCreateNotifier, kAttach, kIdentify, kNotify, kEnd };
 
-constexpr uint32_t kArea = 0, kChange = 16, kOther = 40, kRoom = 64;
+constexpr uint32_t kArea = 0, kChange = 24, kOther = 48, kRoom = 64;
 // `actions`, bit by bit.
 constexpr uint32_t kAdd = 1, kDelete = 2, kEnable = 4, kDisable = 8, kClear = 16, kDispatch = 32;
 
