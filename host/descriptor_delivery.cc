@@ -21,6 +21,7 @@
 
 #include "clock.h"
 #include "loop.h"
+#include "posix.h"
 
 namespace lio {
 namespace {
@@ -308,14 +309,16 @@ Napi::Value InLoopDelivery(Napi::Env env, const Uv& uv, Descriptor descriptor, N
 Napi::Value ThreadDelivery(Napi::Env env, Descriptor descriptor, Napi::Function wake) {
   int pair[2];
   if (OpenPipe(pair) == -1) return Napi::Number::New(env, -errno);
-  auto waiter = std::make_unique<DescriptorWaiter>(std::move(descriptor), Descriptor(pair[0]), Descriptor(pair[1]));
+  Descriptor read_end(RaiseNumber(pair[0]));
+  Descriptor write_end(RaiseNumber(pair[1]));
+  auto waiter = std::make_unique<DescriptorWaiter>(std::move(descriptor), std::move(read_end), std::move(write_end));
   return DeliverByThread(env, std::move(waiter), wake);
 }
 
 }  // namespace
 
 Napi::Value DeliverDescriptor(Napi::Env env, int descriptor, Napi::Function wake, bool in_loop, Enlist enlist) {
-  Descriptor own(fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+  Descriptor own(RaiseNumber(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)));
   if (own.get() == -1) return Napi::Number::New(env, -errno);
   const Uv* uv = in_loop ? Uv::Get() : nullptr;
   if (uv == nullptr) return ThreadDelivery(env, std::move(own), wake);

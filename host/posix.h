@@ -1,21 +1,41 @@
-// What the kernels of POSIX systems share: descriptors by handle, so that a component can touch only what was made for
-// it, and times.
+// What the kernels of POSIX systems share: descriptors by handle, the numbers that they have, and times.
 
 #pragma once
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
-#include <vector>
+#include <optional>
 
 #include "canonical.h"
+#include "table.h"
 
 namespace lio {
 
-/// Descriptors by handle. A closed one leaves its place to the next.
+/// Gives a descriptor that is ours, and was just made, a number that programs seldom have: the lowest from half of the
+/// limit on, or from 512. Else it would take the number that a program has closed last, and what the program still says
+/// about that number, such as to delete it, would be about ours. Stays where it is if that cannot be, and rather than
+/// from 1024 on, which select(2) does not take.
+inline int RaiseNumber(int descriptor) {
+  constexpr int kFirst = 512;
+  constexpr int kEnd = 1024;
+  rlimit limit;
+  if (descriptor == -1 || getrlimit(RLIMIT_NOFILE, &limit) == -1) return descriptor;
+  const int first = static_cast<int>(std::min<rlim_t>(limit.rlim_cur / 2, kFirst));
+  if (descriptor >= first) return descriptor;
+  const int raised = fcntl(descriptor, F_DUPFD_CLOEXEC, first);
+  if (raised == -1) return descriptor;
+  const bool is_fit = raised < kEnd;
+  close(is_fit ? descriptor : raised);
+  return is_fit ? raised : descriptor;
+}
+
+/// Descriptors by handle.
 class Descriptors {
  public:
   Descriptors() = default;
@@ -23,29 +43,24 @@ class Descriptors {
   Descriptors(const Descriptors&) = delete;
   Descriptors& operator=(const Descriptors&) = delete;
 
-  /// -1 for a handle that was not given out, which every system call answers with EBADF.
-  int Find(uint32_t handle) const { return handle < descriptors_.size() ? descriptors_[handle] : -1; }
-
-  uint32_t Insert(int descriptor) {
-    auto place = std::find(descriptors_.begin(), descriptors_.end(), -1);
-    if (place == descriptors_.end()) place = descriptors_.insert(place, -1);
-    *place = descriptor;
-    return static_cast<uint32_t>(place - descriptors_.begin());
+  /// -1 for a handle that is not given out, which every system call answers with EBADF.
+  int Find(uint32_t handle) const {
+    const int* descriptor = table_.Find(handle);
+    return descriptor == nullptr ? -1 : *descriptor;
   }
 
+  uint32_t Insert(int descriptor) { return table_.Insert(descriptor); }
+
   void Close(uint32_t handle) {
-    int descriptor = Find(handle);
-    if (descriptor == -1) return;
-    descriptors_[handle] = -1;
-    close(descriptor);
+    if (const std::optional<int> descriptor = table_.Take(handle)) close(*descriptor);
   }
 
   void CloseAll() {
-    for (uint32_t handle = 0; handle < descriptors_.size(); handle++) Close(handle);
+    for (uint32_t handle = 0; handle < table_.Size(); handle++) Close(handle);
   }
 
  private:
-  std::vector<int> descriptors_;
+  Table<int> table_;
 };
 
 /// Tells a descriptor that was just made, by its handle, or why it was not: errno.

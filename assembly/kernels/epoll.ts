@@ -8,7 +8,7 @@
  * a mask of 0; and EPOLLONESHOT disables them too. So a registration that shall stay silent is held as EPOLLONESHOT
  * alone, whose one event is swallowed.
  */
-import { OK, isGone, loadError } from "../errors";
+import { EBADF, EINVAL, OK, isGone, loadError } from "../errors";
 import { ERROR, HANG_UP, PRIORITY, READABLE, READ_CLOSED, WRITABLE } from "../readiness";
 
 export * from "../numbered";
@@ -342,8 +342,17 @@ function noteVerdicts(count: u32, list: usize, length: u32): void {
   for (let i: u32 = 0; i < length; i++) {
     const at = list + <usize>(i * ITEM_BYTES);
     const index = load<u32>(at);
-    if (index < BATCH) store<u32>(verdicts + ((<usize>index) << 2), loadError(at + 4));
+    if (index < BATCH) store<u32>(verdicts + ((<usize>index) << 2), meaningOf(index, loadError(at + 4)));
   }
+}
+
+/**
+ * What the kernel's error says of a change of the batch. A number that names the kernel object itself by now, of which
+ * epoll_ctl(2) says EINVAL, is one that was closed since it was added: there is nothing to delete.
+ */
+function meaningOf(index: u32, error: u32): u32 {
+  const operation = load<u32>(changes + <usize>(index * CHANGE_BYTES));
+  return error == EINVAL && operation == OPERATION_DELETE ? EBADF : error;
 }
 
 /** The changes that went with the last wait, all with a `verdict`, if `refused`. */

@@ -118,7 +118,7 @@ napi_value Create(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   EpollBinding& binding = arguments.Bound<EpollBinding>();
   uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(0), 1, sizeof(NumberResult));
-  if (area != nullptr) Write(area, Created(epoll_create1(EPOLL_CLOEXEC), binding.tables->objects));
+  if (area != nullptr) Write(area, Created(RaiseNumber(epoll_create1(EPOLL_CLOEXEC)), binding.tables->objects));
   return nullptr;
 }
 
@@ -232,7 +232,9 @@ napi_value CreateNotifier(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   EpollBinding& binding = arguments.Bound<EpollBinding>();
   uint8_t* area = binding.guest.Look(env).At(env, arguments.U32(0), 1, sizeof(NumberResult));
-  if (area != nullptr) Write(area, Created(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), binding.tables->notifiers));
+  if (area == nullptr) return nullptr;
+  const int descriptor = RaiseNumber(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  Write(area, Created(descriptor, binding.tables->notifiers));
   return nullptr;
 }
 

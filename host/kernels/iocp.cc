@@ -8,8 +8,8 @@
 #include <cstring>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <utility>
-#include <vector>
 
 #include "../addon.h"
 #include "../canonical.h"
@@ -17,6 +17,7 @@
 #include "../kernel_object.h"
 #include "../loop.h"
 #include "../notifiers.h"
+#include "../table.h"
 #include "iocp_port.h"
 
 namespace lio {
@@ -46,7 +47,7 @@ struct LoweredCompletion {
 };
 static_assert(sizeof(LoweredCompletion) == 24, "the canonical ABI's layout");
 
-/// Ports by handle. A closed one leaves its place to the next.
+/// Ports by handle.
 class Ports {
  public:
   Ports() = default;
@@ -54,29 +55,30 @@ class Ports {
   Ports(const Ports&) = delete;
   Ports& operator=(const Ports&) = delete;
 
-  /// Null for a handle that was not given out.
-  Port* Find(uint32_t handle) const { return handle < ports_.size() ? ports_[handle].get() : nullptr; }
-
-  /// The same, for whoever needs it after it is closed.
-  std::shared_ptr<Port> Share(uint32_t handle) const { return handle < ports_.size() ? ports_[handle] : nullptr; }
-
-  uint32_t Insert(std::shared_ptr<Port> port) {
-    auto place = std::find(ports_.begin(), ports_.end(), nullptr);
-    if (place == ports_.end()) place = ports_.insert(place, nullptr);
-    *place = std::move(port);
-    return static_cast<uint32_t>(place - ports_.begin());
+  /// Null for a handle that is not given out.
+  Port* Find(uint32_t handle) const {
+    const std::shared_ptr<Port>* port = table_.Find(handle);
+    return port == nullptr ? nullptr : port->get();
   }
 
+  /// The same, for whoever needs it after it is closed.
+  std::shared_ptr<Port> Share(uint32_t handle) const {
+    const std::shared_ptr<Port>* port = table_.Find(handle);
+    return port == nullptr ? nullptr : *port;
+  }
+
+  uint32_t Insert(std::shared_ptr<Port> port) { return table_.Insert(std::move(port)); }
+
   void Close(uint32_t handle) {
-    if (Find(handle) != nullptr) Port::Close(std::exchange(ports_[handle], nullptr));
+    if (std::optional<std::shared_ptr<Port>> port = table_.Take(handle)) Port::Close(std::move(*port));
   }
 
   void CloseAll() {
-    for (uint32_t handle = 0; handle < ports_.size(); handle++) Close(handle);
+    for (uint32_t handle = 0; handle < table_.Size(); handle++) Close(handle);
   }
 
  private:
-  std::vector<std::shared_ptr<Port>> ports_;
+  Table<std::shared_ptr<Port>> table_;
 };
 
 /// The notifiers of one component instance, by handle: doorbells, each with the name by which other threads know it.
@@ -87,45 +89,45 @@ class Notifiers {
   Notifiers(const Notifiers&) = delete;
   Notifiers& operator=(const Notifiers&) = delete;
 
-  /// Null for a handle that was not given out.
+  /// Null for a handle that is not given out.
   std::shared_ptr<Doorbell> Find(uint32_t handle) const {
-    return handle < notifiers_.size() ? notifiers_[handle].doorbell : nullptr;
+    const Notifier* notifier = table_.Find(handle);
+    return notifier == nullptr ? nullptr : notifier->doorbell;
   }
 
-  /// 0 for a handle that was not given out.
-  uint64_t Name(uint32_t handle) const { return Find(handle) == nullptr ? 0 : notifiers_[handle].name; }
+  /// 0 for a handle that is not given out.
+  uint64_t Name(uint32_t handle) const {
+    const Notifier* notifier = table_.Find(handle);
+    return notifier == nullptr ? 0 : notifier->name;
+  }
 
   uint32_t Insert() {
-    auto is_free = [](const Notifier& notifier) { return notifier.doorbell == nullptr; };
-    auto place = std::find_if(notifiers_.begin(), notifiers_.end(), is_free);
-    if (place == notifiers_.end()) place = notifiers_.insert(place, Notifier{});
-    place->doorbell = std::make_shared<Doorbell>();
-    place->name = RegisterNotifier(Wake, reinterpret_cast<intptr_t>(place->doorbell.get()));
-    return static_cast<uint32_t>(place - notifiers_.begin());
+    auto doorbell = std::make_shared<Doorbell>();
+    const uint64_t name = RegisterNotifier(Wake, reinterpret_cast<intptr_t>(doorbell.get()));
+    return table_.Insert({std::move(doorbell), name});
   }
 
   void Close(uint32_t handle) {
-    std::shared_ptr<Doorbell> doorbell = Find(handle);
-    if (doorbell == nullptr) return;
+    std::optional<Notifier> notifier = table_.Take(handle);
+    if (!notifier) return;
     // First the name: another thread may be about to use it.
-    ForgetNotifier(notifiers_[handle].name);
-    notifiers_[handle] = Notifier{};
-    doorbell->Detach();
+    ForgetNotifier(notifier->name);
+    notifier->doorbell->Detach();
   }
 
   void CloseAll() {
-    for (uint32_t handle = 0; handle < notifiers_.size(); handle++) Close(handle);
+    for (uint32_t handle = 0; handle < table_.Size(); handle++) Close(handle);
   }
 
  private:
   struct Notifier {
     std::shared_ptr<Doorbell> doorbell;
-    uint64_t name = 0;
+    uint64_t name;
   };
 
   static void Wake(intptr_t doorbell) { reinterpret_cast<Doorbell*>(doorbell)->Ring(); }
 
-  std::vector<Notifier> notifiers_;
+  Table<Notifier> table_;
 };
 
 /// Whole milliseconds, rounded up; INFINITE if there is no timeout.

@@ -23,7 +23,7 @@
 #include <cerrno>
 #include <ctime>
 #include <memory>
-#include <vector>
+#include <unordered_map>
 
 #include "../addon.h"
 #include "../clock.h"
@@ -116,7 +116,8 @@ class Wakeup {
     return ChangeOne(kqueue, Kevent(0, EVFILT_USER, EV_ADD | EV_CLEAR, NOTE_FFNOP, 0));
   }
 
-  bool IsAttachedTo(int kqueue) const { return kqueue_ == kqueue; }
+  /// -1 if it is attached to none.
+  int Kqueue() const { return kqueue_; }
 
   /// What `Wake` needs. -1 leads to EBADF and to nothing else.
   intptr_t Handle() const { return kqueue_; }
@@ -137,14 +138,19 @@ class Wakeup {
 /// What wakes a kqueue: a pipe that it watches. Notifications that the pipe has no room for are told by those in it.
 class Wakeup {
  public:
-  static int Make(Wakeup& wakeup) { return pipe2(wakeup.ends_, O_CLOEXEC | O_NONBLOCK) == -1 ? errno : 0; }
+  static int Make(Wakeup& wakeup) {
+    if (pipe2(wakeup.ends_, O_CLOEXEC | O_NONBLOCK) == -1) return errno;
+    for (int& end : wakeup.ends_) end = RaiseNumber(end);
+    return 0;
+  }
 
   int Attach(int kqueue) {
     kqueue_ = kqueue;
     return ChangeOne(kqueue, Kevent(ends_[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, Mark()));
   }
 
-  bool IsAttachedTo(int kqueue) const { return kqueue_ == kqueue; }
+  /// -1 if it is attached to none.
+  int Kqueue() const { return kqueue_; }
 
   intptr_t Handle() const { return ends_[1]; }
 
@@ -194,53 +200,67 @@ class Notifiers {
     int number = Wakeup::Make(notifier.wakeup);
     if (number != 0) return Refused(number);
     notifier.name = RegisterNotifier(Wakeup::Wake, -1);
-    auto place =
-        std::find_if(notifiers_.begin(), notifiers_.end(), [](const Notifier& other) { return other.name == 0; });
-    if (place == notifiers_.end()) place = notifiers_.insert(place, Notifier{});
-    *place = notifier;
-    return Succeeded(static_cast<uint32_t>(place - notifiers_.begin()));
+    return Succeeded(table_.Insert(notifier));
   }
 
   int Attach(uint32_t handle, int kqueue) {
-    if (Name(handle) == 0 || kqueue == -1) return EBADF;
-    Notifier& notifier = notifiers_[handle];
-    int number = notifier.wakeup.Attach(kqueue);
-    MoveNotifier(notifier.name, number == 0 ? notifier.wakeup.Handle() : -1);
+    Notifier* notifier = table_.Find(handle);
+    if (notifier == nullptr || kqueue == -1) return EBADF;
+    Detach(handle, *notifier);
+    int number = notifier->wakeup.Attach(kqueue);
+    attached_.emplace(kqueue, handle);
+    MoveNotifier(notifier->name, number == 0 ? notifier->wakeup.Handle() : -1);
     return number;
   }
 
   /// A kqueue is about to be closed: from here on no thread wakes it.
   void DetachFrom(int kqueue) {
-    for (Notifier& notifier : notifiers_) {
-      if (notifier.name == 0 || !notifier.wakeup.IsAttachedTo(kqueue)) continue;
-      MoveNotifier(notifier.name, -1);
-      notifier.wakeup.Detach();
+    for (auto found = attached_.find(kqueue); found != attached_.end(); found = attached_.find(kqueue)) {
+      Detach(found->second, *table_.Find(found->second));
     }
   }
 
-  /// 0 for a handle that was not given out.
-  uint64_t Name(uint32_t handle) const { return handle < notifiers_.size() ? notifiers_[handle].name : 0; }
+  /// 0 for a handle that is not given out.
+  uint64_t Name(uint32_t handle) const {
+    const Notifier* notifier = table_.Find(handle);
+    return notifier == nullptr ? 0 : notifier->name;
+  }
 
   void Close(uint32_t handle) {
-    if (Name(handle) == 0) return;
+    Notifier* notifier = table_.Find(handle);
+    if (notifier == nullptr) return;
     // First the name: another thread may be about to use it.
-    ForgetNotifier(notifiers_[handle].name);
-    notifiers_[handle].wakeup.Close();
-    notifiers_[handle].name = 0;
+    ForgetNotifier(notifier->name);
+    Detach(handle, *notifier);
+    notifier->wakeup.Close();
+    table_.Take(handle);
   }
 
   void CloseAll() {
-    for (uint32_t handle = 0; handle < notifiers_.size(); handle++) Close(handle);
+    for (uint32_t handle = 0; handle < table_.Size(); handle++) Close(handle);
   }
 
  private:
   struct Notifier {
-    /// 0 if the place is free.
     uint64_t name = 0;
     Wakeup wakeup;
   };
 
-  std::vector<Notifier> notifiers_;
+  /// From the kqueue that it is attached to, if there is one.
+  void Detach(uint32_t handle, Notifier& notifier) {
+    auto [from, to] = attached_.equal_range(notifier.wakeup.Kqueue());
+    for (auto place = from; place != to; ++place) {
+      if (place->second != handle) continue;
+      attached_.erase(place);
+      break;
+    }
+    MoveNotifier(notifier.name, -1);
+    notifier.wakeup.Detach();
+  }
+
+  Table<Notifier> table_;
+  /// Which are attached to a kqueue: one, as a rule.
+  std::unordered_multimap<int, uint32_t> attached_;
 };
 
 /// libuv adds it with the same filter and flags, and adding twice is adding once: see uv__io_poll in its
@@ -334,6 +354,12 @@ class Batch {
   uint32_t places_[kMaxChanges];
 };
 
+/// What the kernel's error says of a change. FreeBSD looks first whether the number names the kqueue itself, and says
+/// EINVAL; the others say that there is no such filter, which is so: nothing but EV_ADD makes one.
+int MeaningOf(const struct kevent& change, int number) {
+  return number == EINVAL && (change.flags & EV_ADD) == 0 ? ENOENT : number;
+}
+
 /// Sends a batch whose every change is answered by a receipt. False, and an exception, if there is no memory for
 /// failures.
 bool Send(napi_env env, int kqueue, Batch& batch, uint32_t length, Failures& failures) {
@@ -344,7 +370,7 @@ bool Send(napi_env env, int kqueue, Batch& batch, uint32_t length, Failures& fai
   // A signal comes after the changes were made.
   const int whole = received == -1 && errno != EINTR ? errno : 0;
   for (int i = 0; i < count; i++) {
-    const int number = i < received ? static_cast<int>(receipts[i].data) : whole;
+    const int number = i < received ? MeaningOf(batch.Changes()[i], static_cast<int>(receipts[i].data)) : whole;
     if (number != 0 && !failures.Add(env, batch.Place(i), number, length)) return false;
   }
   batch.Clear();
@@ -375,7 +401,7 @@ int Open() {
   // kqueue(2).
   int descriptor = kqueue();
   if (descriptor != -1) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-  return descriptor;
+  return RaiseNumber(descriptor);
 }
 
 napi_value Create(napi_env env, napi_callback_info info) {
@@ -439,7 +465,8 @@ bool NoteRefused(napi_env env, const Batch& batch, const struct kevent* errors, 
       index++;
     }
     if (index == batch.Count()) break;
-    if (!failures.Add(env, batch.Place(index++), static_cast<int>(error.data), batch.Count())) return false;
+    const int number = MeaningOf(batch.Changes()[index], static_cast<int>(error.data));
+    if (!failures.Add(env, batch.Place(index++), number, batch.Count())) return false;
   }
   return true;
 }

@@ -40,8 +40,8 @@
 // - A change of a socket's state, such as the peer's FIN, activates both its filters: EV_CLEAR may report writable
 //   again.
 // - A queue's descriptor may look readable while another queue's filter for writing has fired.
-// - A duplicate of a queue's descriptor is EBADF for kevent(). More than some 500 queues with filters for writing at
-//   once exceed what epoll allows of nesting, which is EINVAL.
+// - A duplicate of a queue's descriptor is EBADF for kevent() unless what this is linked into has made it, by fcntl().
+//   More than some 500 queues with filters for writing at once exceed what epoll allows of nesting, which is EINVAL.
 // - A child does not inherit queues over fork(2), but does over vfork(2) and posix_spawn(3), unless they are
 //   close-on-exec.
 
@@ -59,6 +59,7 @@
 #include <atomic>
 #include <cerrno>
 #include <climits>
+#include <cstdarg>
 #include <ctime>
 #include <list>
 #include <map>
@@ -255,6 +256,8 @@ class Emulation {
              const timespec* timeout);
   /// A number is about to be closed.
   void Closing(int fd);
+  /// A number was duplicated.
+  void Duplicated(int fd, int duplicate);
 
   void BeforeFork() { lock_.lock(); }
   void AfterForkInParent() { lock_.unlock(); }
@@ -292,7 +295,8 @@ class Emulation {
   int doorbell_ = -1;
   int registry_ = -1;
   uint32_t serial_ = 0;
-  std::unordered_map<int, std::unique_ptr<Queue>> queues_;
+  /// By every number that names one: duplicates share it.
+  std::unordered_map<int, std::shared_ptr<Queue>> queues_;
   std::unordered_map<int, Number> numbers_;
 };
 
@@ -314,7 +318,7 @@ int Emulation::Create(int flags) {
     return -1;
   }
   if (queues_.count(fd) > 0) DestroyStale(fd);
-  queues_[fd] = std::make_unique<Queue>(fd);
+  queues_[fd] = std::make_shared<Queue>(fd);
   return fd;
 }
 
@@ -340,9 +344,14 @@ Queue* Emulation::Find(int kq) {
 }
 
 void Emulation::Destroy(int kq) {
-  Queue& queue = *queues_[kq];
-  while (!queue.numbers.empty()) DetachAll(queue, *queue.numbers.begin());
+  std::shared_ptr<Queue> queue = std::move(queues_[kq]);
   queues_.erase(kq);
+  for (auto& [number, other] : queues_) {
+    if (other != queue) continue;
+    queue->fd = number;
+    return;
+  }
+  while (!queue->numbers.empty()) DetachAll(*queue, *queue->numbers.begin());
 }
 
 /// Destroys a queue whose number others have closed, and may have given to another epoll.
@@ -379,6 +388,12 @@ void Emulation::Closing(int fd) {
   std::lock_guard guard(lock_);
   if (queues_.count(fd) > 0) Destroy(fd);
   Forget(fd);
+}
+
+void Emulation::Duplicated(int fd, int duplicate) {
+  std::lock_guard guard(lock_);
+  if (queues_.count(duplicate) > 0) DestroyStale(duplicate);
+  if (Find(fd) != nullptr) queues_[duplicate] = queues_[fd];
 }
 
 int Emulation::Register(Queue& queue, const struct kevent& change) {
@@ -439,7 +454,8 @@ int Emulation::RegisterFile(Queue& queue, const struct kevent& change) {
   if (change.ident > INT_MAX) return EBADF;
   int fd = static_cast<int>(change.ident);
   if (fcntl(fd, F_GETFD) == -1) return EBADF;
-  if (fd == queue.fd) return EINVAL;
+  const auto itself = queues_.find(fd);
+  if (itself != queues_.end() && itself->second.get() == &queue) return EINVAL;
 
   int slot = FileSlot(change.filter);
   Number* number = Identify(fd);
@@ -820,6 +836,17 @@ void kqueue_emulation_trace(kqueue_emulation_tracer tracer) {
 KQUEUE_EMULATION_HIDDEN int close(int fd) {
   kqueue_emulation::Closing(fd);
   return kqueue_emulation::SystemClose(fd);
+}
+
+KQUEUE_EMULATION_HIDDEN int fcntl(int fd, int command, ...) {
+  va_list list;
+  va_start(list, command);
+  const long value = va_arg(list, long);
+  va_end(list);
+  const int result = static_cast<int>(syscall(SYS_fcntl, fd, command, value));
+  const bool is_duplicate = (command == F_DUPFD || command == F_DUPFD_CLOEXEC) && result != -1;
+  if (is_duplicate && kqueue_emulation::emulation != nullptr) kqueue_emulation::emulation->Duplicated(fd, result);
+  return result;
 }
 
 KQUEUE_EMULATION_HIDDEN int dup3(int fd, int onto, int flags) noexcept {
