@@ -103,10 +103,11 @@ async function runAll(): Promise<boolean> {
     const all = wordsOf(seed);
     const words = values.steps === undefined ? all : stepsOf(values.steps).map((index) => all[index] as number);
     program = new Program({ patience, worker, known });
-    let failure = await program.run(words).catch((error: Error) => `the program itself: ${error.stack}`);
+    const { world } = program;
+    await program.run(words).catch((error: Error) => world.fail(`the program itself: ${error.stack}`));
     steps += words.length;
     const after = openKinds();
-    if (before !== after) failure ??= `descriptors are left:\n  ${before}\n  ${after}`;
+    if (before !== after) world.fail(`descriptors are left:\n  ${before}\n  ${after}`);
     const isEnded = await new Promise<boolean>((resolve) => {
       const timer = setTimeout(resolve, patience, false).unref();
       endOfLoop = () => {
@@ -115,14 +116,13 @@ async function runAll(): Promise<boolean> {
         resolve(true);
       };
     });
-    if (!isEnded) failure ??= "the loop does not end, and nothing is waited for";
-    failure ??= program.world.failure;
+    if (!isEnded) world.fail("the loop does not end, and nothing is waited for");
     watchdog.watch(undefined);
-    if (values.trace) console.log(program.world.trace.join("\n"));
-    if (failure === undefined) continue;
+    if (values.trace) console.log(world.trace.join("\n"));
+    if (world.failure === undefined) continue;
     isGood = false;
-    console.error(`seed ${seed}: ${failure}`);
-    if (!values.trace) console.error(program.world.trace.slice(-LAST).join("\n"));
+    console.error(`seed ${seed}: ${world.failure}`);
+    if (!values.trace) console.error(world.trace.slice(-LAST).join("\n"));
   }
   const duration = ((performance.now() - began) / 1000).toFixed(1);
   console.log(

@@ -64,8 +64,8 @@ export class Program {
     this.world = new World(setting.known);
   }
 
-  /** Runs the program to its end, or to the first thing that is wrong, which it returns. */
-  async run(words: readonly number[]): Promise<string | undefined> {
+  /** Runs the program to its end, or to the first thing that is wrong. */
+  async run(words: readonly number[]): Promise<void> {
     for (const [index, word] of words.entries()) {
       if (this.world.failure !== undefined) break;
       this.world.note(`-- step ${index}`);
@@ -76,7 +76,6 @@ export class Program {
     }
     if (this.world.failure === undefined) await this.#becomeQuiet();
     await this.#end();
-    return this.world.failure;
   }
 
   /** The loop has nothing to do any more. Returns how the program goes on, if that was not its end. */
