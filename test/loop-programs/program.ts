@@ -211,7 +211,7 @@ export class Program {
     // The package may take the number, so that what only hears of it when it is waited for again never does.
     const isKnown = choice < 5 || !isNode || [...this.world.live].some((each) => each.fd === fd && !canBeEnded(each));
     this.world.note(`close ${fd}${choice < 2 ? "" : ", behind all backs"}${isKnown ? "" : ", by another way"}`);
-    if (isKnown) for (const each of this.world.live) if (each.fd === fd && each instanceof Wait) each.isGone = true;
+    if (isKnown) this.world.closing(fd);
     files.close(fd, isKnown ? io.close : closeSync);
   }
 

@@ -270,6 +270,7 @@ class Step extends Wait {
     if (isFirst) return;
     // What is true when its turn comes is not known yet.
     this.isDoubtful = true;
+    this.isCertain = false;
     this.doom = undefined;
   }
 

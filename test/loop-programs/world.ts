@@ -13,6 +13,8 @@ export abstract class Watched {
   isDoubtful = false;
   /** It must be told that the descriptor was closed. */
   isGone = false;
+  /** It waits from the first, so that it is known for which file. */
+  isCertain = true;
 
   constructor(
     readonly world: World,
@@ -85,7 +87,12 @@ export class World {
   /** The number is waited for again: those whose file it does not name any more hear of it. */
   joined(fd: number): void {
     const file = this.files.at(fd);
-    for (const watched of this.live) if (watched.fd === fd && watched.file !== file) watched.isGone = true;
+    for (const watched of this.live) if (watched.fd === fd && watched.file !== file) watched.isGone = watched.isCertain;
+  }
+
+  /** The descriptor is about to be closed in a way that all who wait for it hear of. */
+  closing(fd: number): void {
+    for (const watched of this.live) if (watched.fd === fd) watched.isGone = watched.isCertain;
   }
 
   /** Runs what a program does when it is called back. */
