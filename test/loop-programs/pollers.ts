@@ -248,7 +248,7 @@ export class OwnPoller {
   #attempt(what: string, allowed: readonly string[], call: () => void): string {
     this.world.note(what);
     try {
-      call();
+      this.world.call(call);
       return "done";
     } catch (error) {
       const { code } = error as PollerError;
@@ -264,7 +264,7 @@ export class OwnPoller {
     if (this.world.context.getStore() !== attachment) this.world.fail(`${this.name} was called in another's context`);
     if (taken.length === 0 && !this.#wasNotified) this.world.fail(`${this.name} was called without an event`);
     this.#take(taken);
-    this.act(this, taken);
+    this.world.calledBack(this.name, () => this.act(this, taken));
   }
 
   /** Holds events against what is registered. */

@@ -20,7 +20,7 @@ import { type Watched, World } from "./world.js";
 const KIND_WEIGHTS: readonly Kind[] = [...KINDS, "pipe", "pipe", "socketpair", "socketpair", "eventfd", "eventfd"];
 const INTERESTS = [1, 1, 1, 1, 2, 3, 4, 5] as const;
 const MODES: readonly Mode[] = ["oneshot", "oneshot", "level", "edge-oneshot"];
-const TIMEOUTS = [undefined, undefined, 0, 1, 3, 8, 1e6, Infinity] as const;
+const TIMEOUTS = [undefined, undefined, 0, 1, 2.5, 4, 1e6, Infinity] as const;
 const MOST_NUMBERS = 40;
 const MOST_WAITING = 400;
 const MOST_ACTIONS = 400;
@@ -212,7 +212,7 @@ export class Program {
     const isKnown = choice < 5 || !isNode || [...this.world.live].some((each) => each.fd === fd && !canBeEnded(each));
     this.world.note(`close ${fd}${choice < 2 ? "" : ", behind all backs"}${isKnown ? "" : ", by another way"}`);
     if (isKnown) this.world.closing(fd);
-    files.close(fd, isKnown ? io.close : closeSync);
+    this.world.call(() => files.close(fd, isKnown ? io.close : closeSync));
   }
 
   /** Ends what can be ended that waits for a number. */
@@ -228,7 +228,7 @@ export class Program {
     const onto = random.below(3) === 0 ? random.pick(files.numbers) : undefined;
     if (onto === fd || files.numbers.length >= MOST_NUMBERS) return;
     this.world.note(`duplicate ${fd} onto ${onto ?? "a free number"}`);
-    this.world.note(`  = ${files.duplicate(fd, onto)}`);
+    this.world.note(`  = ${this.world.call(() => files.duplicate(fd, onto))}`);
   }
 
   #shutdown(random: Random): void {
@@ -265,7 +265,7 @@ export class Program {
     const most = 1 + own.below(4);
     const signal = this.#signal(random);
     const callback = new CallbackWait(this.world, fd, random.pick(INTERESTS), { signal }, (watched, ready) => {
-      this.world.inside(() => this.#served(watched, ready, own, most));
+      this.#served(watched, ready, own, most);
     });
     this.#callbacks.push(callback);
     callback.ask();
@@ -360,7 +360,7 @@ export class Program {
     for (const watched of this.world.live) {
       if (watched instanceof CallbackWait && watched.options.signal === controller.signal) watched.abort();
     }
-    this.world.inside(() => controller.abort(new Error("by the program")));
+    this.world.call(() => controller.abort(new Error("by the program")));
   }
 
   /** Many wait at once, for one number or for several. */
@@ -446,7 +446,7 @@ export class Program {
       case 4:
         return poller.notify(random.below(2) === 0 ? this.setting.worker : undefined);
       case 5:
-        return poller.addTimer(random.pick([0, 1, 2.5, 8, NEVER]));
+        return poller.addTimer(random.pick([0, 1, 2.5, 4, NEVER]));
       case 6:
         return poller.deleteTimer();
       case 7:
@@ -467,15 +467,13 @@ export class Program {
     const own = new Random(random.word());
     const poller = new OwnPoller(this.world, kernel, (self, events) => {
       if (this.world.isQuiet) return;
-      this.world.inside(() => {
-        for (let left = Math.min(events.length, 3); left > 0; left--) {
-          const fd = random.pick([...self.registered, -1]);
-          if (own.below(3) === 0) this.#act(own);
-          // Armed again at once, or late, or never.
-          else if (own.below(2) === 0 && fd !== -1 && !self.isClosed) self.modify(fd, own.pick(INTERESTS), undefined);
-        }
-        if (own.below(12) === 0) this.world.throwLater();
-      });
+      for (let left = Math.min(events.length, 3); left > 0; left--) {
+        const fd = own.pick([...self.registered, -1]);
+        if (own.below(3) === 0) this.#act(own);
+        // Armed again at once, or late, or never.
+        else if (own.below(2) === 0 && fd !== -1 && !self.isClosed) self.modify(fd, own.pick(INTERESTS), undefined);
+      }
+      if (own.below(12) === 0) this.world.throwLater();
     });
     this.#pollers.push(poller);
     if (random.below(4) > 0) poller.attach();

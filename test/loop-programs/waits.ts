@@ -53,7 +53,7 @@ export abstract class Wait extends Watched {
     const changes = files.changesOf(this.fd);
     this.world.start(this);
     if (this.doom !== "ABORT_ERR") this.world.joined(this.fd);
-    call();
+    this.world.call(call);
     if (files.changesOf(this.fd) !== changes) this.isDoubtful = true;
   }
 
@@ -234,7 +234,7 @@ export class CallbackWait extends Wait {
     if (this.#disposable === undefined) return;
     this.world.note(`dispose ${this}`);
     this.#end();
-    this.#disposable[Symbol.dispose]();
+    this.world.call(() => this.#disposable?.[Symbol.dispose]());
   }
 
   override owes(): boolean {
@@ -255,7 +255,7 @@ export class CallbackWait extends Wait {
       this.#lastTurn = turn;
       if (!this.isDoubtful) checkReady(this, ready);
     }
-    this.act(this, ready);
+    this.world.calledBack(String(this), () => this.act(this, ready));
   }
 }
 
@@ -355,7 +355,7 @@ export class IterationWait {
   async return(): Promise<IteratorResult<Ready, undefined>> {
     this.world.note(`return of the iteration of ${this.fd}`);
     this.isOver = true;
-    const result = await this.#iterator.return();
+    const result = await this.world.call(() => this.#iterator.return());
     if (!result.done) this.world.fail(`return() of the iteration of ${this.fd} is not done`);
     return result;
   }

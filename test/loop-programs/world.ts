@@ -51,9 +51,11 @@ export class World {
   readonly trace: string[] = [];
   failure: string | undefined;
   lastId = 0;
-  /** How deep in callbacks inside of calls. */
+  /** How deep in callbacks. */
   depth = 0;
   isQuiet = false;
+  /** Inside a call of the package's, where nothing is called back. */
+  #isCalling = false;
 
   constructor(
     /** What is wrong and known. */
@@ -95,13 +97,28 @@ export class World {
     for (const watched of this.live) if (watched.fd === fd) watched.isGone = watched.isCertain;
   }
 
-  /** Runs what a program does when it is called back. */
-  inside(act: () => void): void {
+  /** Calls the package. */
+  call<Result>(call: () => Result): Result {
+    const isCalling = this.#isCalling;
+    this.#isCalling = true;
+    try {
+      return call();
+    } finally {
+      this.#isCalling = isCalling;
+    }
+  }
+
+  /** Is called back by the package. */
+  calledBack(what: string, act: () => void): void {
+    const isCalling = this.#isCalling;
+    if (isCalling) this.fail(`${what} was called inside another call`);
+    this.#isCalling = false;
     this.depth++;
     try {
       act();
     } finally {
       this.depth--;
+      this.#isCalling = isCalling;
     }
   }
 
