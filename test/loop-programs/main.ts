@@ -68,6 +68,8 @@ function openKinds(): string {
 }
 
 async function runAll(): Promise<boolean> {
+  // Until the end is reached: a loop that ends too early takes the process with it.
+  process.exitCode = 1;
   const [seeds, from, seconds] = [values.seeds, values.from, values.seconds].map(Number) as [number, number, number];
   const patience = Number(values.patience) * 1000;
   const known = values.ignore === undefined ? undefined : new RegExp(values.ignore);
@@ -106,8 +108,6 @@ async function runAll(): Promise<boolean> {
     const { world } = program;
     await program.run(words).catch((error: Error) => world.fail(`the program itself: ${error.stack}`));
     steps += words.length;
-    const after = openKinds();
-    if (before !== after) world.fail(`descriptors are left:\n  ${before}\n  ${after}`);
     const isEnded = await new Promise<boolean>((resolve) => {
       const timer = setTimeout(resolve, patience, false).unref();
       endOfLoop = () => {
@@ -117,6 +117,9 @@ async function runAll(): Promise<boolean> {
       };
     });
     if (!isEnded) world.fail("the loop does not end, and nothing is waited for");
+    program.close();
+    const after = openKinds();
+    if (before !== after) world.fail(`descriptors are left:\n  ${before}\n  ${after}`);
     watchdog.watch(undefined);
     if (values.trace) console.log(world.trace.join("\n"));
     if (world.failure === undefined) continue;
@@ -158,6 +161,7 @@ async function main(): Promise<void> {
   else if (values.breakages) process.exitCode = (await runBreakages(Number(values.seeds), values.only)) ? 0 : 1;
   // What has failed may keep the loop running; else nothing does.
   else if (!(await runAll())) process.exit(1);
+  else process.exitCode = 0;
 }
 
 // While a module awaits something, a loop that has ended is an error to some runtimes.

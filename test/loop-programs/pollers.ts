@@ -133,6 +133,11 @@ export class OwnPoller {
     this.world.start(registration);
   }
 
+  /** Arms again as it was. */
+  rearm(fd: number): void {
+    this.modify(fd, this.#byFd.get(fd)?.interest ?? 0, undefined);
+  }
+
   /** Arms again, perhaps otherwise. */
   modify(fd: number, interest: number, mode: Mode | undefined): void {
     const old = this.#byFd.get(fd);
@@ -223,13 +228,19 @@ export class OwnPoller {
     if (code === "done") this.#take(this.#events.toArray());
   }
 
+  /** Ends all registrations and timers. */
+  clear(): void {
+    for (const fd of this.registered) this.delete(fd);
+    while (this.#timers.size > 0) this.deleteTimer();
+    this.#forgetNotification();
+  }
+
   close(): void {
     this.#attempt(`close ${this.name}`, [], () => this.#poller.close());
     this.#isClosed = true;
     this.isAttached = false;
-    for (const watched of [...this.#byFd.values(), ...this.#timers.values(), this.#notification]) {
-      if (watched !== undefined) this.world.live.delete(watched);
-    }
+    for (const watched of [...this.#byFd.values(), ...this.#timers.values()]) this.world.live.delete(watched);
+    this.#forgetNotification();
     this.#byFd.clear();
     this.#byKey.clear();
     this.#timers.clear();
@@ -237,6 +248,11 @@ export class OwnPoller {
 
   becomeQuiet(): void {
     for (const registration of this.#byFd.values()) registration.eventsBefore = registration.events;
+  }
+
+  #forgetNotification(): void {
+    if (this.#notification !== undefined) this.world.live.delete(this.#notification);
+    this.#notification = undefined;
   }
 
   #forget(registration: Registration): void {
@@ -269,8 +285,7 @@ export class OwnPoller {
 
   /** Holds events against what is registered. */
   #take(events: readonly ReadyEvent[]): void {
-    if (this.#notification !== undefined) this.world.live.delete(this.#notification);
-    this.#notification = undefined;
+    this.#forgetNotification();
     const seen = new Set<unknown>();
     for (const event of events) {
       if (seen.has(event.key)) this.world.fail(`#${event.key} was told twice in one batch`);

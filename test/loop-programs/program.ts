@@ -456,7 +456,9 @@ export class Program {
       case 9:
       case 10:
       case 11:
-        return fd === undefined ? undefined : poller.modify(fd, interest, random.below(2) === 0 ? mode : undefined);
+      case 12:
+        if (fd === undefined) return;
+        return random.below(3) === 0 ? poller.modify(fd, interest, mode) : poller.rearm(fd);
       default:
         return poller.add(this.#number(random), interest, mode);
     }
@@ -471,7 +473,7 @@ export class Program {
         const fd = own.pick([...self.registered, -1]);
         if (own.below(3) === 0) this.#act(own);
         // Armed again at once, or late, or never.
-        else if (own.below(2) === 0 && fd !== -1 && !self.isClosed) self.modify(fd, own.pick(INTERESTS), undefined);
+        else if (own.below(2) === 0 && fd !== -1 && !self.isClosed) self.rearm(fd);
       }
       if (own.below(12) === 0) this.world.throwLater();
     });
@@ -487,7 +489,7 @@ export class Program {
     const { files } = world;
     world.note("-- end");
     world.isQuiet = true;
-    for (const poller of this.#pollers) if (!poller.isClosed) poller.close();
+    for (const poller of this.#pollers) if (!poller.isClosed) poller.clear();
     for (const callback of this.#callbacks) callback.dispose();
     for (const iteration of this.#iterations) void this.#return(iteration);
     for (const index of this.#controllers.keys()) this.#abort(index);
@@ -503,6 +505,11 @@ export class Program {
     await this.#settle();
     while (files.numbers.length > 0) files.close(files.numbers[0] as number);
     await turn();
+  }
+
+  /** Closes what holds nothing any more, and does not keep the loop from its end. */
+  close(): void {
+    for (const poller of this.#pollers) if (!poller.isClosed) poller.close();
   }
 
   /** Until nothing waits any more. */
