@@ -228,7 +228,11 @@ class InLoop final : public Delivery, public std::enable_shared_from_this<InLoop
     napi_get_global(env, &global);
     napi_get_boolean(env, is_over, &over);
     self->is_calling_ = true;
-    if (napi_make_callback(env, self->context_, global, wake, 1, &over, nullptr) != napi_ok) ReportException(env);
+    if (napi_make_callback(env, self->context_, global, wake, 1, &over, nullptr) != napi_ok) {
+      ReportException(env);
+      // It was ended before its end: another makes that good.
+      self->Arm(0);
+    }
     self->is_calling_ = false;
     if (self->handle_ == nullptr) napi_async_destroy(env, self->context_);
   }

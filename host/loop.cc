@@ -56,7 +56,10 @@ void ReportException(napi_env env) {
   napi_is_exception_pending(env, &is_pending);
   if (!is_pending) return;
   napi_value exception;
-  if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) napi_fatal_exception(env, exception);
+  if (napi_get_and_clear_last_exception(env, &exception) != napi_ok) return;
+  // Null is not thrown: V8 was told to end what ran, as by the inspector, and the loop goes on.
+  napi_valuetype type;
+  if (napi_typeof(env, exception, &type) == napi_ok && type != napi_null) napi_fatal_exception(env, exception);
 }
 
 namespace {
@@ -197,7 +200,11 @@ class ByThread final : public Delivery, public std::enable_shared_from_this<ByTh
     napi_value undefined, is_over;
     napi_get_undefined(env, &undefined);
     napi_get_boolean(env, self->TakeDue(), &is_over);
-    if (napi_call_function(env, undefined, wake, 1, &is_over, nullptr) != napi_ok) ReportException(env);
+    if (napi_call_function(env, undefined, wake, 1, &is_over, nullptr) != napi_ok) {
+      ReportException(env);
+      // It was ended before its end: another makes that good.
+      self->Arm(0);
+    }
     if (self->function_ != nullptr) napi_call_threadsafe_function(self->done_, nullptr, napi_tsfn_nonblocking);
   }
 

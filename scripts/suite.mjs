@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const NO_LIMIT = "the engine's limit of a memory is set by a flag of Node's V8";
 const NO_REPL = "it is about Node's REPL, by name";
+const NO_INSPECTOR = "it is about the inspector of Node, of another thread";
 const NO_DESCRIPTORS = "Deno's fs.openSync tells numbers of its own, which are no descriptors";
 const OF_EPOLL = "it is about epoll, by name";
 const NO_REBUILD = "a kqueue has forgotten a descriptor that was closed, so that it is never replaced";
@@ -28,11 +29,13 @@ const LEFT_OUT = {
     ["the core's self-test under node:wasi", "Bun's node:wasi lacks what it needs"],
     ["that the engine refuses, long before the last address", NO_LIMIT],
     ["Ctrl-C in Node's REPL", NO_REPL],
+    ["whose callback the inspector of Node ends", NO_INSPECTOR],
   ],
   deno: [
     ["the command for the tests", NODES_OWN],
     ["that the engine refuses, long before the last address", NO_LIMIT],
     ["Ctrl-C in Node's REPL", NO_REPL],
+    ["whose callback the inspector of Node ends", NO_INSPECTOR],
     ["the contract on epoll A descriptor that cannot be polled fails in a batch", NO_DESCRIPTORS],
     ["platform's kernel, restricted to everything A descriptor that cannot be polled fails", NO_DESCRIPTORS],
     ["examples/descriptors/serial.ts", NO_DESCRIPTORS],

@@ -115,7 +115,7 @@ export class Instance {
       return { exports: this.#reentrance.owned(this.#guardDestructors(exports)) };
     };
     const imports: Record<string, object> = { "lio:poller/types": {} };
-    for (const [name, functions] of Object.entries(this.#kernel.imports)) imports[`lio:poller/${name}`] = functions;
+    for (const [face, functions] of Object.entries(this.#kernel.imports)) imports[`lio:poller/${face}`] = functions;
     try {
       this.#root = components[name]((file) => coreModule(name, file), imports as never, instantiateCore);
     } catch (cause) {

@@ -130,7 +130,7 @@ for (const { way, kernel } of deliveries) {
 
     it("stays while a notification is under way", async () => {
       let calls = 0;
-      const drop = (): void => {
+      const dropNotified = (): void => {
         const poller = new Poller({ kernel });
         poller.attach(() => {
           calls++;
@@ -139,10 +139,10 @@ for (const { way, kernel } of deliveries) {
         poller.notify();
       };
       // One turn runs both, and looks for events after them only.
-      setTimeout(drop, 1);
+      setTimeout(dropNotified, 1);
       setTimeout(collect, 1);
-      const until = performance.now() + 5;
-      while (performance.now() < until);
+      const end = performance.now() + 5;
+      while (performance.now() < end);
       await untilIdly(() => calls === 1);
     });
 

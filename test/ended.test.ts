@@ -4,11 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { once } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
 import { createContext, runInContext } from "node:vm";
+import { Worker } from "node:worker_threads";
 import { Events, Interest, type Kernel, Poller } from "lio-poller";
 import { SimulatedEpoll } from "lio-poller/sim";
-import { idle } from "./support/deliveries.js";
+import { deliveries, idle, untilIdly } from "./support/deliveries.js";
 import { kernelObjects } from "./support/descriptors.js";
 import { close, eventfd } from "./support/files.js";
 import { collectUntil } from "./support/garbage.js";
@@ -168,13 +170,13 @@ describe("a call that never comes to its end inside a kernel in JavaScript", () 
     const kernel = new ReplaceableKernel();
     const poller = new Poller({ kernel });
     const sibling = new Poller({ kernel });
-    let isInside = false;
+    const inside = { count: 0 };
     kernel.replace("wait", () => {
-      isInside = true;
+      inside.count++;
       for (;;);
     });
     const context = createContext({ wait: () => poller.wait(new Events(1), { timeout: 0 }) });
-    while (!isInside) {
+    while (inside.count === 0) {
       assert.throws(() => runInContext("wait()", context, { timeout: 50 }), { code: "ERR_SCRIPT_EXECUTION_TIMEOUT" });
     }
     assert.equal(
@@ -194,6 +196,41 @@ describe("a call that never comes to its end inside a kernel in JavaScript", () 
     poller.close();
     sibling.close();
     assert.deepEqual([kernel.opened, kernel.closed], [2, 1]);
+  });
+});
+
+describe("an attached poller whose callback the inspector of Node ends", () => {
+  /** Ends what the main thread runs, as soon as it says that it runs it. */
+  const ending = `
+    const { Session } = require("node:inspector");
+    const session = new Session();
+    session.connectToMainThread();
+    require("node:worker_threads").parentPort.postMessage("ready");
+    Atomics.wait(require("node:worker_threads").workerData, 0, 0);
+    session.post("Runtime.terminateExecution", () => session.disconnect());
+  `;
+
+  it("goes on, and what the callback had changed has been done", async () => {
+    const { kernel } = deliveries[0]!;
+    const runs = new Int32Array(new SharedArrayBuffer(4));
+    const worker = new Worker(ending, { eval: true, workerData: runs });
+    const exited = once(worker, "exit");
+    await once(worker, "message");
+    using poller = new Poller({ kernel });
+    const fd = eventfd(1);
+    let turns = 0;
+    poller.attach(() => {
+      poller.modify(fd, 1, R);
+      turns++;
+      if (turns > 1) return;
+      Atomics.store(runs, 0, 1);
+      Atomics.notify(runs, 0);
+      for (;;);
+    });
+    poller.add(fd, 1, R);
+    await untilIdly(() => turns > 2);
+    await exited;
+    close(fd);
   });
 });
 

@@ -6,8 +6,8 @@ import { until } from "./support/deliveries.js";
 
 const { READABLE, WRITABLE } = Interest;
 const TEN = new TextEncoder().encode("0123456789");
-/** Windows throws away what has arrived when the connection is reset. */
-const keepsBytes = process.platform !== "win32";
+/** How many bytes of these can be read after a reset: Windows throws them away, and Wine, which asks Linux, does not. */
+const KEPT = process.platform === "win32" ? [0, TEN.length] : [TEN.length];
 
 describe("a pending error", () => {
   let fds: number[] = [];
@@ -84,11 +84,17 @@ describe("a pending error", () => {
     while (!ready.error) ready = await readable(fd);
     assert.equal(ready.readable, true);
     assertPending(ready);
-    const buffer = new Uint8Array(64);
-    if (keepsBytes) assert.equal(io.read(fd, buffer), TEN.length);
     // It is told until it is read.
     assertPending(await readable(fd));
-    assert.throws(() => io.read(fd, buffer), { code: "ECONNRESET" });
+    const buffer = new Uint8Array(64);
+    let count = 0;
+    assert.throws(
+      () => {
+        for (let got = io.read(fd, buffer); got > 0; got = io.read(fd, buffer)) count += got;
+      },
+      { code: "ECONNRESET" },
+    );
+    assert.ok(KEPT.includes(count), `${count} bytes`);
   });
 
   it("of a reset lets an iteration read all that had arrived", async () => {
@@ -105,6 +111,6 @@ describe("a pending error", () => {
       },
       { code: "ECONNRESET" },
     );
-    assert.equal(count, keepsBytes ? TEN.length : 0);
+    assert.ok(KEPT.includes(count), `${count} bytes`);
   });
 });

@@ -152,7 +152,7 @@ describe("a poller on a restricted kernel", () => {
     const events = new Events(1);
     assert.equal(poller.wait(events), 1);
     assert.deepEqual(
-      Array.from(events, ({ error, errorCode }) => [error, errorCode]),
+      Array.from(events, ({ refused, errorCode }) => [refused, errorCode]),
       [[true, "EPERM"]],
     );
   });

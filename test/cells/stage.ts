@@ -108,7 +108,11 @@ export class Stage {
 
   /** What the last wait told beside the bystander. */
   toldNow(): Told[] {
-    const told = this.events.toArray().map(({ key, errorCode }): Told => [Number(key), errorCode]);
+    const told = this.events.toArray().map(({ key, error, refused, errorCode }): Told => {
+      // No file here has an error of its own.
+      assert.deepEqual([error, refused], [errorCode !== undefined, errorCode !== undefined], `key ${key}`);
+      return [Number(key), errorCode];
+    });
     const others = told.filter(([key]) => key !== BYSTANDER);
     const isReady = (this.io.poll(this.#bystander) & 1) !== 0;
     if (isReady) assert.equal(told.length - others.length, 1, "the bystander is told, once");
