@@ -374,8 +374,8 @@ export class Poller implements Disposable {
    * @param events where the events go; what it held before is gone
    * @returns how many events there are, at most `events.capacity`
    * @throws PollerError `EINVAL` if there is room for no event, `ENOMEM`; `EMFILE` if a descriptor that was closed while
-   * a duplicate of it lives has to be silenced and no descriptor is left for that; `ERR_POLLER_ATTACHED` if the poller is
-   * attached
+   * a duplicate of it lives has to be silenced and no descriptor is left for that, and nothing is ready;
+   * `ERR_POLLER_ATTACHED` if the poller is attached
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   wait(events: Events, options?: WaitOptions): number {

@@ -386,14 +386,33 @@ const waiting: readonly Situation[] = [
     call,
     prepare(stage) {
       stage.poller.notify();
-      stage.register("level");
       stage.poll();
       replaceWithNextWait(stage);
+      stage.quieten();
     },
     act: poll,
     right: itself,
     after(stage) {
       assert.deepEqual([stage.kernel.instances, stage.kernel.notifiers, stage.events.length], [1, 1, 0]);
+      assert.equal(stage.poller.stats().rebuilds, 0);
+      assert.deepEqual(stage.poll(), []);
+      assert.equal(stage.poller.stats().rebuilds, 1);
+    },
+  })),
+  ...["create", "attachNotifier"].map((call): Situation => ({
+    operation: "wait",
+    when: "it replaces the kernel object, and has something to tell",
+    call,
+    prepare(stage) {
+      stage.poller.notify();
+      stage.register("level");
+      stage.poll();
+      replaceWithNextWait(stage);
+    },
+    act: poll,
+    right: fine,
+    after(stage) {
+      assert.deepEqual([stage.kernel.instances, stage.kernel.notifiers, stage.events.length], [1, 1, 2]);
       assert.equal(stage.poller.stats().rebuilds, 0);
       assert.deepEqual(stage.poll(), [[7, undefined]]);
       assert.equal(stage.poller.stats().rebuilds, 1);
