@@ -203,7 +203,6 @@ export class OwnPoller {
     }
     this.#attachments = attachment;
     this.isAttached = true;
-    this.#isReferenced = true;
   }
 
   detach(): void {
@@ -216,7 +215,7 @@ export class OwnPoller {
       if (keeps) this.#poller.ref();
       else this.#poller.unref();
     });
-    if (this.isAttached) this.#isReferenced = keeps;
+    this.#isReferenced = keeps;
   }
 
   /** Waits by itself, which does not block. */
