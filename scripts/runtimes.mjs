@@ -3,15 +3,14 @@
  *
  * Of the generated matrices each takes a sample, all of them the same one: `npm run test:matrices` has the whole.
  *
- * The runtimes are those that npm has, of exactly these versions. They are installed into out/runtimes/ and nowhere else,
- * so that they are no dependencies of the project. Relies on a build (`scripts/ready.mjs` makes one).
+ * Which runtimes, and where they come from, runtimes/installed.mjs says. Relies on a build (`scripts/ready.mjs` makes one).
  */
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { installRuntimes, RUNTIMES, runtimeCommand } from "./runtimes/installed.mjs";
 
 const usage = `Usage: npm run runtimes [-- [--help] [--only NAME]… [--grep TEXT] [--seed N]]
 
@@ -27,42 +26,7 @@ The exit code is 1 if a test failed or a runtime could not be had.
 `;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const folder = join(root, "out/runtimes");
 const suite = join(root, "scripts/suite.mjs");
-
-const node = (version) => ({
-  package: `npm:node-${process.platform}-${process.arch}@${version}`,
-  binary: "bin/node",
-  flags: [],
-});
-
-/** The last mocha that runs on the oldest runtime: the project's own needs Node 20.19. */
-const OLD_MOCHA = { name: "mocha10", package: "npm:mocha@10.8.2", file: "index.js" };
-
-/** What the oldest runtime's tests need for their own `using`; their workers and programs, too. */
-const USING = pathToFileURL(join(root, "out/test/support/using.js"));
-
-/** Which package, where the program is in it, how it is told to run a file, and what else its environment says. */
-const RUNTIMES = {
-  // What package.json says under "engines".
-  "node20.0": {
-    ...node("20.0.0"),
-    environment: {
-      SUITE_MOCHA: join(folder, "node_modules", OLD_MOCHA.name, OLD_MOCHA.file),
-      NODE_OPTIONS: `--import ${USING}`,
-    },
-  },
-  node20: node("20.20.2"),
-  node22: node("22.23.3"),
-  node24: node("24.21.0"),
-  node26: node("26.10.0"),
-  deno: {
-    package: `npm:@deno/${process.platform}-${process.arch}${process.platform === "linux" ? "-glibc" : ""}@2.9.6`,
-    binary: "deno",
-    flags: ["run", "--allow-all", "--v8-flags=--expose-gc"],
-  },
-  bun: { package: `npm:@oven/bun-${process.platform}-${process.arch}@1.4.5`, binary: "bin/bun", flags: [] },
-};
 
 async function main() {
   const { values } = parseArgs({
@@ -82,40 +46,20 @@ async function main() {
     console.error(`runtimes: there is no "${unknown}"\n\n${usage}`);
     return 2;
   }
-  install();
+  installRuntimes();
   const rows = [];
   for (const name of values.only) rows.push(await runSuite(name, values.grep, values.seed));
   return report(rows);
 }
 
-function install() {
-  const programs = Object.entries(RUNTIMES).map(([name, { package: what }]) => [name, what]);
-  const dependencies = { ...Object.fromEntries(programs), [OLD_MOCHA.name]: OLD_MOCHA.package };
-  const wanted = JSON.stringify({ private: true, dependencies }, null, 2);
-  const stamp = join(folder, ".installed");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  console.error("> installing the runtimes into out/runtimes/");
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "package.json"), wanted);
-  const { status, error } = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts"], {
-    cwd: folder,
-    stdio: ["ignore", 2, 2],
-  });
-  if (error) throw error;
-  if (status !== 0) throw new Error("the runtimes could not be installed");
-  writeFileSync(stamp, wanted);
-}
-
 /** Runs the suite, printing its failures, and resolves to what it was that ran, and what came of it. */
 async function runSuite(name, grep, seed) {
   console.error(`> ${name}`);
-  const { binary, flags, environment } = RUNTIMES[name];
-  const program = join(folder, "node_modules", name, binary);
+  const { program, flags, env } = runtimeCommand(name);
   const child = spawn(program, [...flags, suite, grep], {
     cwd: root,
     stdio: ["ignore", "pipe", "inherit"],
-    // Deno would look for types and newer versions of what is installed.
-    env: { ...process.env, DENO_NO_UPDATE_CHECK: "1", LIO_POLLER_SAMPLE: seed, ...environment },
+    env: { ...env, LIO_POLLER_SAMPLE: seed },
   });
   const ended = new Promise((resolve, reject) => child.once("error", reject).once("close", (...how) => resolve(how)));
   let summary;

@@ -292,8 +292,9 @@ export class Attachment {
   /** Has the loop collect when it is due, unless it does so earlier. */
   #arm(due: number): void {
     if (due >= this.#armed) return;
-    this.#remains.delivery?.arm(due === AT_ONCE ? 0 : Math.max(0, due / 1e6 - this.#poller.now()));
-    this.#armed = due;
+    const delay = due === AT_ONCE ? 0 : Math.max(0, due / 1e6 - this.#poller.now());
+    this.#remains.delivery?.arm(delay);
+    this.#armed = delay === 0 ? AT_ONCE : due;
   }
 
   #stand(stands: boolean): void {
