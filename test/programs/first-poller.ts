@@ -28,10 +28,8 @@ const lack = {
   },
   memory: (): (() => void) => {
     const { Instance } = WebAssembly;
-    WebAssembly.Instance = class {
-      constructor() {
-        throw new RangeError("Out of memory: no room for a memory");
-      }
+    WebAssembly.Instance = function noRoom(): never {
+      throw new RangeError("Out of memory: no room for a memory");
     } as never;
     return () => Object.assign(WebAssembly, { Instance });
   },

@@ -2,5 +2,3 @@
 for (const name of ["dispose", "asyncDispose"] as const) {
   if (Symbol[name] === undefined) Object.defineProperty(Symbol, name, { value: Symbol(`Symbol.${name}`) });
 }
-
-export {};
