@@ -13,7 +13,8 @@ type Io = typeof import("lio-poller/io");
 
 const [realm, when, key] = process.argv.slice(2) as ["own" | "context", "never" | "before" | "after", string];
 const context = realm === "context" ? createContext() : undefined;
-const run = <T>(text: string): T => (context === undefined ? vm.runInThisContext(text) : vm.runInContext(text, context)) as T;
+const run = <T>(text: string): T =>
+  (context === undefined ? vm.runInThisContext(text) : vm.runInContext(text, context)) as T;
 
 function polyfill(): void {
   for (const name of ["dispose", "asyncDispose"]) {
