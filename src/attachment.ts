@@ -8,7 +8,7 @@
  *
  * All of that goes by the delivery. The runtime's timers are not used, because tests replace them.
  *
- * The delivery does not keep the attachment alive, nor the poller. What can still bring an event does: see `standing`.
+ * The delivery does not keep the attachment alive, nor the poller. What can still bring an event does: see `Remains.standing`.
  */
 import { AsyncResource } from "node:async_hooks";
 import { PollerError } from "./errors.js";
@@ -82,19 +82,21 @@ const AT_ONCE = 0;
 const SHORTEST_PAUSE = 1;
 const LONGEST_PAUSE = 100;
 
-/** The attachments that may still get an event, which must not be collected. */
-const standing = new Set<Attachment>();
-
-/** What is left to be closed of an attachment. */
+/** What is left to be closed of an attachment, and what keeps it from being collected: the registry holds this. */
 interface Remains {
   delivery: Delivery | undefined;
+  /** The attachment itself, while it may still get an event. */
+  standing: Attachment | undefined;
 }
 
 const dropped = new FinalizationRegistry<Remains>(({ delivery }) => delivery?.close());
 
-/** Calls what must not keep the attachment alive: a closure of its own, for closures of one scope share what they hold. */
-function waking(attachment: WeakRef<Attachment>): (isOver?: boolean) => void {
-  return (isOver) => attachment.deref()?.wake(isOver);
+/**
+ * What the delivery calls. It must not keep the attachment alive by itself, so it is a closure of its own: closures of one
+ * scope share what they hold. One that stands is found without its weak reference, which costs more.
+ */
+function waking(remains: Remains, attachment: WeakRef<Attachment>): (isOver?: boolean) => void {
+  return (isOver) => (remains.standing ?? attachment.deref())?.wake(isOver);
 }
 
 export class Attachment {
@@ -102,14 +104,13 @@ export class Attachment {
   readonly #receiver: Receiver;
   readonly #context = new AsyncResource("lio-poller");
   readonly #events = new Events(MOST_EVENTS);
-  readonly #wake = waking(new WeakRef(this));
-  readonly #remains: Remains = { delivery: undefined };
+  readonly #remains: Remains = { delivery: undefined, standing: undefined };
+  readonly #wake = waking(this.#remains, new WeakRef(this));
   readonly #expire = (): void => this.#remains.delivery?.arm(0);
 
   #rebuilds = 0;
   #isReferenced: boolean;
   #keepsLoop = false;
-  #stands = false;
   #isCollecting = false;
   /** What the delivery is armed for, as `Outlook.due`: never later than the next timer is due. */
   #armed = Infinity;
@@ -174,7 +175,7 @@ export class Attachment {
       return;
     }
     const stands = outlook.standing > 0 || outlook.hasQueued || this.#poller.isKnownElsewhere();
-    if (stands !== this.#stands) this.#stand(stands);
+    if (stands !== (this.#remains.standing !== undefined)) this.#stand(stands);
     const keepsLoop = this.#isReferenced && outlook.standing > 0;
     if (keepsLoop !== this.#keepsLoop) {
       delivery.refer(keepsLoop);
@@ -298,13 +299,8 @@ export class Attachment {
   }
 
   #stand(stands: boolean): void {
-    this.#stands = stands;
-    if (stands) {
-      standing.add(this);
-      this.#poller.onTrap.add(this.#expire);
-    } else {
-      standing.delete(this);
-      this.#poller.onTrap.delete(this.#expire);
-    }
+    this.#remains.standing = stands ? this : undefined;
+    if (stands) this.#poller.onTrap.add(this.#expire);
+    else this.#poller.onTrap.delete(this.#expire);
   }
 }

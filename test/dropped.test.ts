@@ -1,10 +1,11 @@
 /** Attached pollers that are dropped: what can bring no event any more is collected and closed, and everything else stays. */
 import assert from "node:assert/strict";
-import { Interest, notify, Poller } from "lio-poller";
+import { Interest, type Kernel, notify, Poller } from "lio-poller";
 import { openFiles } from "./support/descriptors.js";
 import { deliveries, idle, ONE, untilIdly } from "./support/deliveries.js";
 import { close, eventfd, write } from "./support/files.js";
 import { collect, collectGarbage, collectUntil, whenCollected } from "./support/garbage.js";
+import { WrappedKernel } from "./support/wrapped-kernel.js";
 
 const R = Interest.READABLE;
 
@@ -85,13 +86,16 @@ for (const { way, kernel } of deliveries) {
     });
 
     /** Drops a poller, collects garbage, and has it told of something after that. */
-    async function assertStays(use: (poller: Poller, told: () => void) => (() => void) | void): Promise<void> {
+    async function assertStays(
+      use: (poller: Poller, told: () => void) => (() => void) | void,
+      make = (): Kernel => kernel,
+    ): Promise<void> {
       let calls = 0;
       let collected = 0;
       const count = (): void => void collected++;
       let tell: (() => void) | void;
       (function dropIt() {
-        const poller = new Poller({ kernel });
+        const poller = new Poller({ kernel: make() });
         whenCollected(poller, count);
         tell = use(poller, () => {
           calls++;
@@ -113,6 +117,16 @@ for (const { way, kernel } of deliveries) {
         poller.add(fd, 1, R);
         return () => write(fd, ONE);
       }));
+
+    it("stays while a descriptor is registered, also on a kernel that is dropped with it", () =>
+      assertStays(
+        (poller, told) => {
+          poller.attach(told);
+          poller.add(fd, 1, R);
+          return () => write(fd, ONE);
+        },
+        () => new WrappedKernel(kernel, (_name, call) => call),
+      ));
 
     it("stays while a descriptor is registered that was before it was attached", () =>
       assertStays((poller, told) => {
