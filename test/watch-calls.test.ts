@@ -3,6 +3,8 @@
  * descriptor is noticed (issue 13, 5 and 9).
  */
 import assert from "node:assert/strict";
+import { closeSync, openSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { Interest, PollerError, type Ready, readable, watch, writable } from "lio-poller";
 import * as io from "lio-poller/io";
 import { run } from "./support/child.js";
@@ -49,6 +51,22 @@ for (const { way } of deliveries) {
     afterEach(() => {
       for (const fd of fds) close(fd);
     });
+
+    if (process.platform === "linux") {
+      it("what waits is told EBADF when the number is a file's that cannot be waited for (issue 13, 10)", async () => {
+        const fd = open();
+        const waits = readable(fd);
+        const told: unknown[] = [];
+        watch(fd, READABLE, ({ errorCode }) => told.push(errorCode));
+        const file = openSync(fileURLToPath(import.meta.url), "r");
+        assert.equal(native.io.dupOnto(file, fd), fd);
+        closeSync(file);
+        await assert.rejects(readable(fd), { code: "EPERM" });
+        await assert.rejects(waits, { code: "EBADF" });
+        await until(() => told.length > 0);
+        assert.deepEqual(told, ["EBADF"]);
+      });
+    }
 
     type Beginning = () => { options?: { signal: AbortSignal }; end(it: Disposable): void };
     /** What ends a watching. */

@@ -118,6 +118,39 @@ for (const { way } of deliveries) {
       });
     }
 
+    it("a callback is called once in a turn, also if the loop's time goes on while timers expire", async () => {
+      const silent = open();
+      /** Node reads the clock for its loop when a timer is made. */
+      const updateTime = (): void => {
+        busyFor(2);
+        clearTimeout(setTimeout(() => {}, 1));
+      };
+      let most = 0;
+      for (let round = 0; round < 20; round++) {
+        let calls = 0;
+        const waits = [1, 2, 3, 4, 5, 6].map((timeout) => assert.rejects(readable(silent, { timeout })));
+        const begin = (): Disposable =>
+          watch(open(1), READABLE, () => {
+            calls++;
+            updateTime();
+          });
+        const watching = await new Promise<Disposable>((resolve) => {
+          setTimeout(() => {
+            resolve(begin());
+            updateTime();
+          }, 0);
+        });
+        for (let turns = 0; turns < 3; turns++) {
+          await new Promise((resolve) => setImmediate(resolve));
+          most = Math.max(most, calls);
+          calls = 0;
+        }
+        watching[Symbol.dispose]();
+        await Promise.all(waits);
+      }
+      assert.equal(most, 1);
+    });
+
     it("thousands of callbacks are each called once in a turn", async () => {
       const watched = Array.from({ length: 3000 }, () => open(1));
       const most = await callsPerTurn(20, watched, () => idle(1));

@@ -24,8 +24,8 @@ export interface Taker {
   fail(error: PollerError): void;
 }
 
-/** Phases of a turn of the loop that can collect, less the one that has. */
-const OTHER_PHASES = 2;
+/** Phases of a turn of the loop in which callbacks come, less the one in which they came. */
+const OTHER_PHASES = 1;
 
 let lastOrder = 0;
 
@@ -102,10 +102,12 @@ export class Registration {
   /**
    * Whether those that stay are to be called for what was collected in this phase, so that they are called once in a turn.
    *
-   * A turn collects at most once in each of three phases, of which no one can tell where a turn ends. The same phase again
-   * is another turn. So is the third of the other phases.
+   * A turn collects at most once in the idle phase and once in the poll phase, and nobody can tell where a turn ends. The
+   * same phase again is another turn. So is the second of the other phase. In the phase of timers one turn can collect
+   * several times, because Node updates the loop's time while its own timers run. What is ready then is so in the poll phase.
    */
   isTheirTurn(phase: PollPhase): boolean {
+    if (phase === "timer") return false;
     if (phase !== this.#phase && this.#passed < OTHER_PHASES) {
       this.#passed++;
       return false;

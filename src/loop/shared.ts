@@ -249,7 +249,8 @@ export class Shared {
   }
 
   /** Ends a registration, and all who wait for it. */
-  #fail(registration: Registration, error: PollerError): void {
+  #fail(registration: Registration, cause: PollerError): void {
+    const error = isGone(cause) ? namedError("EBADF", "watch") : cause;
     this.#unregister(registration);
     for (const taker of registration.all()) {
       this.leave(taker);
@@ -328,9 +329,12 @@ export function codeFor({ code }: PollerError): string {
   return code === "ENOENT" ? "EBADF" : code;
 }
 
+/** Errors that a registered file cannot meet: its number is free, or another file's, perhaps of a kind that is not polled. */
+const GONE = ["ENOENT", "EBADF", "EPERM", "ENOTSOCK"];
+
 /** Whether the kernel does not know the registration any more. */
 function isGone(error: unknown): error is PollerError {
-  return hasCode(error, "ENOENT") || hasCode(error, "EBADF");
+  return error instanceof PollerError && GONE.includes(error.code);
 }
 
 function hasCode(error: unknown, code: string): error is PollerError {
