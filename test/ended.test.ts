@@ -17,6 +17,7 @@ import { collectUntil } from "./support/garbage.js";
 import { platformKernel, root } from "./support/internals.js";
 import { PlainKernel } from "./support/plain-kernel.js";
 import { ReplaceableKernel } from "./support/replaceable-kernel.js";
+import { sampledSeeds } from "./support/sample.js";
 
 const R = Interest.READABLE;
 
@@ -115,7 +116,7 @@ for (const [what, make] of Object.entries(kernels)) {
     for (const [name, use] of Object.entries(calls)) {
       it(`by a time limit, in ${name}, is a trap or has no effect`, async () => {
         const context = createContext({ use: () => use(stage) });
-        for (let round = 0; round < 10; round++) {
+        for (const _round of sampledSeeds(`time limits, in ${name}, on ${what}`, 0, 10, 3)) {
           assert.throws(() => runInContext("for (;;) use()", context, { timeout: 3 }), {
             code: "ERR_SCRIPT_EXECUTION_TIMEOUT",
           });
@@ -155,8 +156,8 @@ for (const [what, make] of Object.entries(kernels)) {
           assertRecovered();
         }
         // From where the call has all the room that it needs to where it cannot even begin.
-        for (let depth = most - 10; depth < most + 100; depth++) {
-          overflows(depth);
+        for (const less of sampledSeeds(`depths of the stack, for ${name}, on ${what}`, -10, 110, 12)) {
+          overflows(most + less);
           assertRecovered();
         }
       });
