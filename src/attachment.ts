@@ -221,14 +221,26 @@ export class Attachment {
     // There may be more than there was room for.
     if (count === MOST_EVENTS && hasMore) this.#arm(AT_ONCE);
     const outlook = this.#poller.outlook();
-    failure ??= this.#recover(outlook, count);
+    failure ??= outlook === undefined ? this.#causeOfEnd() : this.#recover(outlook, count);
     if (failure !== undefined) this.#fail(failure);
     this.#follow(failure === undefined ? outlook : this.#poller.outlook());
   }
 
+  /** Why the poller cannot be used after the callback; `undefined` if that has ended it itself. */
+  #causeOfEnd(): unknown {
+    if (this.#remains.delivery === undefined) return undefined;
+    try {
+      // A call in the callback may have been ended from outside, and nobody know of it.
+      this.#poller.collect(this.#events);
+    } catch (error) {
+      return error;
+    }
+    return undefined;
+  }
+
   /** Sees to what has happened to the kernel object. Returns the error that this met. */
-  #recover(outlook: Outlook | undefined, count: number): unknown {
-    if (this.#remains.delivery === undefined || outlook === undefined) return undefined;
+  #recover(outlook: Outlook, count: number): unknown {
+    if (this.#remains.delivery === undefined) return undefined;
     if (this.#pause === 0 && outlook.rebuilds === this.#rebuilds) return undefined;
     try {
       if (outlook.rebuilds !== this.#rebuilds) this.#move(outlook.rebuilds);
