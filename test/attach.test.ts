@@ -467,7 +467,7 @@ for (const { way, kernel } of deliveries) {
     });
 
     // kqueue and AFD forget a descriptor that is closed, so that their objects are never replaced.
-    for (const telling of ["onError", "uncaughtException"]) {
+    for (const telling of ["onError", "an onError that attaches anew", "uncaughtException"]) {
       it(`tells its own error once by ${telling} while no descriptor is left, and serves the others`, () =>
         assertPasses("own-error", "ulimit -n 256", way, telling));
     }
