@@ -53,6 +53,7 @@ export interface Attachable {
   now(): number;
   /** Somebody else may have it woken: its descriptor or its notifier was asked for. */
   isKnownElsewhere(): boolean;
+  readonly trouble: Trouble;
   /** Functions that are called when the poller's component has failed. */
   readonly onTrap: Set<(error: PollerError) => void>;
 }
@@ -82,6 +83,22 @@ const AT_ONCE = 0;
 const SHORTEST_PAUSE = 1;
 const LONGEST_PAUSE = 100;
 
+/** A poller's error. It is the poller's, and the next attachment's if the poller is attached anew meanwhile. */
+export class Trouble {
+  /** The codes of the errors that were told, and whose causes may still be there. */
+  readonly told = new Set<string>();
+  /** While there is an error, the milliseconds until the poller is asked again; else 0. */
+  pause = 0;
+  /** When that is, as `Outlook.due`. */
+  retry = Infinity;
+
+  end(): void {
+    this.told.clear();
+    this.pause = 0;
+    this.retry = Infinity;
+  }
+}
+
 /** What is left to be closed of an attachment, and what keeps it from being collected: the registry holds this. */
 interface Remains {
   delivery: Delivery | undefined;
@@ -101,6 +118,7 @@ function waking(remains: Remains, attachment: WeakRef<Attachment>): (isOver?: bo
 
 export class Attachment {
   readonly #poller: Attachable;
+  readonly #trouble: Trouble;
   readonly #receiver: Receiver;
   readonly #context = new AsyncResource("lio-poller");
   readonly #events = new Events(MOST_EVENTS);
@@ -114,24 +132,23 @@ export class Attachment {
   #isCollecting = false;
   /** What the delivery is armed for, as `Outlook.due`: never later than the next timer is due. */
   #armed = Infinity;
-  /** The codes of the errors that were told, and whose causes may still be there. */
-  readonly #told = new Set<string>();
-  /** While there is an error, the milliseconds until the poller is asked again; else 0. */
-  #pause = 0;
-  /** When that is, as `Outlook.due`. */
-  #retry = Infinity;
 
   constructor(poller: Attachable, receiver: Receiver, isReferenced: boolean) {
     this.#poller = poller;
+    this.#trouble = poller.trouble;
     this.#receiver = receiver;
     this.#isReferenced = isReferenced;
   }
 
   /** Begins. @throws PollerError if the event loop cannot wait for the poller */
   open(): void {
-    this.#rebuilds = this.#poller.outlook()?.rebuilds ?? 0;
-    this.#remains.delivery = this.#deliver();
+    const outlook = this.#poller.outlook();
+    this.#rebuilds = outlook?.rebuilds ?? 0;
+    const delivery = this.#deliver();
+    this.#remains.delivery = delivery;
     dropped.register(this, this.#remains, this);
+    if (!outlook?.isUnruly) this.#trouble.end();
+    if (this.#trouble.pause > 0) delivery.pause(true);
     this.settle();
   }
 
@@ -181,8 +198,8 @@ export class Attachment {
       delivery.refer(keepsLoop);
       this.#keepsLoop = keepsLoop;
     }
-    if (outlook.hasQueued && this.#pause === 0) this.#arm(AT_ONCE);
-    else this.#arm(Math.min(outlook.due, this.#retry));
+    if (outlook.hasQueued && this.#trouble.pause === 0) this.#arm(AT_ONCE);
+    else this.#arm(Math.min(outlook.due, this.#trouble.retry));
   }
 
   /** Called by the delivery: there may be events, or what was armed is over. */
@@ -222,21 +239,33 @@ export class Attachment {
     // There may be more than there was room for.
     if (count === MOST_EVENTS && hasMore) this.#arm(AT_ONCE);
     const outlook = this.#poller.outlook();
-    failure ??= this.#recover(outlook, count);
+    failure ??= outlook === undefined ? this.#causeOfEnd() : this.#recover(outlook, count);
     if (failure !== undefined) this.#fail(failure);
     this.#follow(failure === undefined ? outlook : this.#poller.outlook());
   }
 
+  /** Why the poller cannot be used after the callback; `undefined` if that has ended it itself. */
+  #causeOfEnd(): unknown {
+    if (this.#remains.delivery === undefined) return undefined;
+    try {
+      // A call in the callback may have been ended from outside, and nobody know of it.
+      this.#poller.collect(this.#events);
+    } catch (error) {
+      return error;
+    }
+    return undefined;
+  }
+
   /** Sees to what has happened to the kernel object. Returns the error that this met. */
-  #recover(outlook: Outlook | undefined, count: number): unknown {
-    if (this.#remains.delivery === undefined || outlook === undefined) return undefined;
-    if (this.#pause === 0 && outlook.rebuilds === this.#rebuilds) return undefined;
+  #recover(outlook: Outlook, count: number): unknown {
+    if (this.#remains.delivery === undefined) return undefined;
+    if (this.#trouble.pause === 0 && outlook.rebuilds === this.#rebuilds) return undefined;
     try {
       if (outlook.rebuilds !== this.#rebuilds) this.#move(outlook.rebuilds);
-      if (this.#pause === 0) return undefined;
+      if (this.#trouble.pause === 0) return undefined;
       if (outlook.isUnruly) {
         // It still cannot be replaced, but it had something to tell first.
-        if (count > 0) this.#pause = SHORTEST_PAUSE;
+        if (count > 0) this.#trouble.pause = SHORTEST_PAUSE;
         this.#askLater();
         return undefined;
       }
@@ -244,9 +273,7 @@ export class Attachment {
     } catch (error) {
       return error;
     }
-    this.#told.clear();
-    this.#pause = 0;
-    this.#retry = Infinity;
+    this.#trouble.end();
     return undefined;
   }
 
@@ -258,7 +285,7 @@ export class Attachment {
     this.#rebuilds = rebuilds;
     this.#keepsLoop = false;
     this.#armed = Infinity;
-    if (this.#pause > 0) delivery.pause(true);
+    if (this.#trouble.pause > 0) delivery.pause(true);
   }
 
   /**
@@ -270,11 +297,11 @@ export class Attachment {
       reportUncaught(error);
       return;
     }
-    if (this.#pause === 0) this.#remains.delivery?.pause(true);
-    this.#pause = Math.min(Math.max(SHORTEST_PAUSE, this.#pause * 2), LONGEST_PAUSE);
+    if (this.#trouble.pause === 0) this.#remains.delivery?.pause(true);
+    this.#trouble.pause = Math.min(Math.max(SHORTEST_PAUSE, this.#trouble.pause * 2), LONGEST_PAUSE);
     if (this.#poller.outlook() !== undefined) this.#askLater();
-    if (this.#told.has(error.code)) return;
-    this.#told.add(error.code);
+    if (this.#trouble.told.has(error.code)) return;
+    this.#trouble.told.add(error.code);
     try {
       this.#receiver.onError(error);
     } catch (thrown) {
@@ -283,7 +310,7 @@ export class Attachment {
   }
 
   #askLater(): void {
-    this.#retry = (this.#poller.now() + this.#pause) * 1e6;
+    this.#trouble.retry = (this.#poller.now() + this.#trouble.pause) * 1e6;
   }
 
   #deliver(): Delivery {

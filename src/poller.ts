@@ -2,7 +2,7 @@
  * The poller's face: checks what it is given, then asks the component. Nothing about readiness is decided here.
  */
 import { isMainThread } from "node:worker_threads";
-import { type Attachable, Attachment, type AttachOptions, type Outlook, type Receiver } from "./attachment.js";
+import { type Attachable, Attachment, type AttachOptions, type Outlook, type Receiver, Trouble } from "./attachment.js";
 import { BUSY, IDLE, type Instance, instanceFor, type LiftedPoller, type Resource, TRAPPED } from "./component.js";
 import { adoptKeys, dispose } from "./dispose.js";
 import { errorCodeAt, errorOf, rethrowLifted } from "./error-code.js";
@@ -132,6 +132,7 @@ export class Poller implements Disposable {
   #representation: number;
   #attachment: Attachment | undefined;
   #isReferenced = true;
+  readonly #trouble = new Trouble();
   /** Its notifier or its descriptor was given away: whether anybody still uses it, nobody knows. */
   #isKnownElsewhere = false;
   #lifted: Resource<LiftedPoller> | undefined;
@@ -484,6 +485,7 @@ export class Poller implements Disposable {
       },
       now: () => this.now(),
       isKnownElsewhere: () => this.#isKnownElsewhere,
+      trouble: this.#trouble,
       onTrap: this.#instance.onTrap,
     };
   }

@@ -9,7 +9,7 @@ import { SimulatedEpoll } from "lio-poller/sim";
 import { assertPasses, run } from "./support/child.js";
 import { deliveries, idle, ONE, until, untilIdly } from "./support/deliveries.js";
 import { close, closedNumber, dup, eventfd, write } from "./support/files.js";
-import { native, platformKernel } from "./support/internals.js";
+import { BUSY, instanceFor, native, platformKernel } from "./support/internals.js";
 import { watchLeaks } from "./support/leaks.js";
 import { ReplaceableKernel } from "./support/replaceable-kernel.js";
 
@@ -467,7 +467,7 @@ for (const { way, kernel } of deliveries) {
     });
 
     // kqueue and AFD forget a descriptor that is closed, so that their objects are never replaced.
-    for (const telling of ["onError", "uncaughtException"]) {
+    for (const telling of ["onError", "an onError that attaches anew", "uncaughtException"]) {
       it(`tells its own error once by ${telling} while no descriptor is left, and serves the others`, () =>
         assertPasses("own-error", "ulimit -n 256", way, telling));
     }
@@ -487,6 +487,33 @@ for (const { way, kernel } of deliveries) {
       assert.deepEqual(told, ["ERR_POLLER_TRAPPED"]);
       assert.equal(attached.delivery, undefined);
     });
+
+    const failures: Readonly<Record<string, (fragile: ReplaceableKernel, fd: number) => void>> = {
+      "the callback has caught": (fragile, fd) => {
+        fragile.replace("control", () => {
+          throw new Error("the kernel is broken");
+        });
+        using other = new Poller({ kernel: fragile });
+        assert.throws(() => other.add(fd, 1, R), { code: "ERR_POLLER_TRAPPED" });
+      },
+      // As a time limit of `node:vm` leaves it: nobody has asked since.
+      "the callback knows nothing of, because a call was ended": (fragile) => {
+        instanceFor(fragile).state = BUSY;
+      },
+    };
+    for (const [which, fail] of Object.entries(failures)) {
+      it(`tells of a trap that ${which}`, async () => {
+        const fragile = new ReplaceableKernel(kernel);
+        const told: unknown[] = [];
+        using attached = new Poller({ kernel: fragile });
+        const fd = open(1);
+        attached.add(fd, 1, R);
+        attached.attach(() => fail(fragile, fd), { onError: ({ code }) => told.push(code) });
+        await untilIdly(() => attached.delivery === undefined);
+        assert.deepEqual(told, ["ERR_POLLER_TRAPPED"]);
+        assert.equal(fragile.closed, 1);
+      });
+    }
 
     it("lets go of the event loop when its component fails, which is an uncaught exception", () => {
       const stdout = "attached\ncaught ERR_POLLER_TRAPPED\n";

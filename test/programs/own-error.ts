@@ -3,7 +3,7 @@
  * delivery, and how its errors are told, its arguments say.
  */
 import assert from "node:assert/strict";
-import { type Events, Interest, Poller } from "lio-poller";
+import { type Events, Interest, Poller, type PollerError } from "lio-poller";
 import { close, dup, eventfd, read, write } from "lio-poller/io";
 import { PASSED } from "../support/child.js";
 import { deliveries, idle, ONE, untilIdly } from "../support/deliveries.js";
@@ -46,10 +46,16 @@ const bytes = new Uint8Array(8);
 poller.add(live, 2, R);
 // The first notification takes a descriptor.
 poller.notify();
-if (telling === "onError") poller.attach(note, { onError: ({ name, code }) => told.push(`${name} ${code}`) });
-else poller.attach(note);
+const onError = ({ name, code }: PollerError): void => {
+  told.push(`${name} ${code}`);
+  if (telling !== "an onError that attaches anew") return;
+  poller.detach();
+  poller.attach(note, { onError });
+};
+if (telling === "uncaughtException") poller.attach(note);
+else poller.attach(note, { onError });
 process.on("uncaughtException", (error: NodeJS.ErrnoException) => {
-  if (telling === "onError") throw error;
+  if (telling !== "uncaughtException") throw error;
   told.push(`${error.name} ${error.code}`);
 });
 

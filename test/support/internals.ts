@@ -19,7 +19,7 @@ export async function built<Module>(path: string): Promise<Module> {
 }
 
 export const { PlatformKernel, platformKernel } = await built<Platform>("platform.js");
-export const { instanceFor } = await built<Component>("component.js");
+export const { BUSY, instanceFor } = await built<Component>("component.js");
 export const { native } = await built<Addon>("native.js");
 export const cabiLower: KernelTerms["cabiLower"] = (await built<KernelTerms>("kernel.js")).cabiLower;
 export const { components } = await built<Components>("components.js");
