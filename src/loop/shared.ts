@@ -248,12 +248,13 @@ export class Shared {
     }
   }
 
-  /** Ends a registration, and all who wait for it. */
+  /** Ends a registration that the kernel refused to change, and all who wait for it. */
   #fail(registration: Registration, error: PollerError): void {
     this.#unregister(registration);
+    const told = isGone(error) ? namedError("EBADF", "watch") : error;
     for (const taker of registration.all()) {
       this.leave(taker);
-      taker.fail(error);
+      taker.fail(told);
     }
   }
 
@@ -328,9 +329,12 @@ export function codeFor({ code }: PollerError): string {
   return code === "ENOENT" ? "EBADF" : code;
 }
 
-/** Whether the kernel does not know the registration any more. */
+/**
+ * Whether the kernel refused to change a registration because its file was closed: the number names nothing, or another
+ * file, which may be of a kind that cannot be polled (`EPERM`), or the poller's own (`EINVAL`).
+ */
 function isGone(error: unknown): error is PollerError {
-  return hasCode(error, "ENOENT") || hasCode(error, "EBADF");
+  return ["ENOENT", "EBADF", "EPERM", "EINVAL"].some((code) => hasCode(error, code));
 }
 
 function hasCode(error: unknown, code: string): error is PollerError {
