@@ -253,6 +253,8 @@ export class Shared {
     this.#unregister(registration);
     const told = isGone(error) ? namedError("EBADF", "watch") : error;
     for (const taker of registration.all()) {
+      // A signal of the program's own making may have ended it when another one left.
+      if (taker.place !== registration) continue;
       this.leave(taker);
       taker.fail(told);
     }
@@ -268,6 +270,7 @@ export class Shared {
     this.#poller.close();
     for (const registration of registrations) {
       for (const taker of registration.all()) {
+        if (taker.place !== registration) continue;
         registration.remove(taker);
         taker.fail(error);
       }
