@@ -366,5 +366,38 @@ describe("an object of options", () => {
       assert.deepEqual(caught, [failure]);
       close(ready);
     });
+
+    it("may have a signal that throws as its reason is asked for: that is what those who wait are told", async () => {
+      const failure = new Error("no reason");
+      const target = new EventTarget();
+      const signal = {
+        aborted: false,
+        get reason(): never {
+          throw failure;
+        },
+        addEventListener: target.addEventListener.bind(target),
+        removeEventListener: target.removeEventListener.bind(target),
+      };
+      const options = { signal: signal as never };
+      const waiting = [readable(fd, options), writable(fd, options), watch(fd, READABLE, options).next()];
+      const outcomes = Promise.allSettled([waiting[0], waiting[2]]);
+      await waiting[1];
+      target.dispatchEvent(new Event("abort"));
+      for (const outcome of await outcomes) assert.equal((outcome as PromiseRejectedResult).reason, failure);
+    });
+
+    it("may have a signal that ends a callback as it is listened to no more, which is not called then", async () => {
+      const closing = io.dup(fd);
+      const signal = {
+        aborted: false,
+        addEventListener: () => {},
+        removeEventListener: () => watching[Symbol.dispose](),
+      };
+      const waiting = readable(closing, { signal: signal as never });
+      const watching = watch(closing, READABLE, never);
+      io.close(closing);
+      await assert.rejects(waiting, { code: "EBADF" });
+      await idle(5);
+    });
   });
 });

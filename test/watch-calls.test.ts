@@ -3,7 +3,9 @@
  * descriptor is noticed (issue 13, 5 and 9).
  */
 import assert from "node:assert/strict";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Interest, PollerError, type Ready, readable, watch, writable } from "lio-poller";
 import * as io from "lio-poller/io";
@@ -26,6 +28,15 @@ const DOCUMENTED = [
   "ENFILE",
   "ERR_POLLER_TRAPPED",
 ];
+
+function linkOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // The folder's own descriptor, which is closed by now.
+    return undefined;
+  }
+}
 
 for (const { way } of deliveries) {
   describe(`who is called, by ${way}`, () => {
@@ -149,6 +160,39 @@ for (const { way } of deliveries) {
         assert.equal(calls, 1);
       });
     }
+
+    // epoll says EPERM of a number that is a regular file's. What waited for the number before stayed pending, and it was
+    // told EPERM if it was the loop that found out.
+    const onLinux = process.platform === "linux" ? it : () => {};
+    onLinux("all who wait hear EBADF when the number is a file's by now that cannot be waited for", async () => {
+      const folder = mkdtempSync(join(tmpdir(), "lio-poller-"));
+      const name = join(folder, "regular");
+      const file = openSync(name, "w");
+      // Deno numbers what it opens by itself.
+      const regular = readdirSync("/proc/self/fd").find((fd) => linkOf(fd) === name);
+      const calls: Readonly<Record<string, (fd: number) => Promise<unknown>>> = {
+        readable,
+        writable,
+        "next()": (fd) => watch(fd, READABLE).next(),
+        watch: async (fd) => watch(fd, READABLE, () => assert.fail("called")),
+      };
+      for (const [what, call] of Object.entries(calls)) {
+        const fd = open();
+        const heard: (string | undefined)[] = [];
+        watch(fd, READABLE, ({ errorCode }) => heard.push(errorCode));
+        const waiting = [readable(fd), watch(fd, READABLE).next()].map((each) =>
+          each.catch(({ code }: PollerError) => heard.push(code)),
+        );
+        assert.ok(native.io.close(fd) >= 0);
+        assert.equal(dup(Number(regular)), fd);
+        await assert.rejects(call(fd), { code: "EPERM" }, what);
+        await Promise.all(waiting);
+        await until(() => heard.length === 3);
+        assert.deepEqual(heard, ["EBADF", "EBADF", "EBADF"], what);
+      }
+      closeSync(file);
+      rmSync(folder, { recursive: true });
+    });
 
     it("no callback runs inside a call that finds out that a descriptor was closed", async () => {
       const calls: Readonly<Record<string, (fd: number) => unknown>> = {

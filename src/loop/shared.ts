@@ -248,13 +248,15 @@ export class Shared {
     }
   }
 
-  /** Ends a registration, and all who wait for it. */
-  #fail(registration: Registration, cause: PollerError): void {
-    const error = isGone(cause) ? namedError("EBADF", "watch") : cause;
+  /** Ends a registration that the kernel refused to change, and all who wait for it. */
+  #fail(registration: Registration, error: PollerError): void {
     this.#unregister(registration);
+    const told = isGone(error) ? namedError("EBADF", "watch") : error;
     for (const taker of registration.all()) {
+      // A signal of the program's own making may have ended it when another one left.
+      if (taker.place !== registration) continue;
       this.leave(taker);
-      taker.fail(error);
+      taker.fail(told);
     }
   }
 
@@ -268,6 +270,7 @@ export class Shared {
     this.#poller.close();
     for (const registration of registrations) {
       for (const taker of registration.all()) {
+        if (taker.place !== registration) continue;
         registration.remove(taker);
         taker.fail(error);
       }
@@ -329,10 +332,13 @@ export function codeFor({ code }: PollerError): string {
   return code === "ENOENT" ? "EBADF" : code;
 }
 
-/** Errors that a registered file cannot meet: its number is free, or another file's, perhaps of a kind that is not polled. */
-const GONE = ["ENOENT", "EBADF", "EPERM", "ENOTSOCK"];
+/**
+ * Errors of a change of a registration whose file was closed: the number names nothing, or another file, which may be of a
+ * kind that cannot be polled (`EPERM`, on Windows `ENOTSOCK`), or the poller's own (`EINVAL`).
+ */
+const GONE = ["ENOENT", "EBADF", "EPERM", "ENOTSOCK", "EINVAL"];
 
-/** Whether the kernel does not know the registration any more. */
+/** Whether the kernel refused to change a registration because its file was closed. */
 function isGone(error: unknown): error is PollerError {
   return error instanceof PollerError && GONE.includes(error.code);
 }

@@ -56,8 +56,12 @@ export function unlisten(signal: AbortSignal, abortable: Abortable): void {
   abortions.get(signal)?.remove(abortable);
 }
 
-/** As Node's own. */
-export function abortError(signal: AbortSignal): Error {
-  const error = new Error("The operation was aborted", { cause: signal.reason });
-  return Object.assign(error, { name: "AbortError", code: "ABORT_ERR" });
+/** As Node's own; or what a signal of the program's own making throws in its place. */
+export function abortError(signal: AbortSignal): unknown {
+  try {
+    const error = new Error("The operation was aborted", { cause: signal.reason });
+    return Object.assign(error, { name: "AbortError", code: "ABORT_ERR" });
+  } catch (error) {
+    return error;
+  }
 }

@@ -79,6 +79,9 @@ async function runAll(): Promise<boolean> {
   await once(worker, "message");
   worker.unref();
   openListener();
+  // Deno opens what it needs for signals some time after its start, unless it is needed before.
+  const never = (): void => {};
+  process.on("SIGWINCH", never).off("SIGWINCH", never);
   // What the package opens when it is first used stays.
   const ready = io.eventfd(1);
   await readable(ready);
