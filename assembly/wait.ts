@@ -220,8 +220,8 @@ function noteRefusal(poller: Poller, index: u32, error: u32): void {
     return;
   } else if (!kernel.CLOSING_ENDS && entry.mode == MODE_LEVEL && entry.lateness == ASKED) {
     entry.lateness = 0;
-    // Else it is there, as it was. EINVAL is said of the kernel object's own number, which a closed one's may be by now.
-    if (!isEnded(error) && error != EINVAL) return;
+    // Else it is there, as it was.
+    if (!isEnded(error)) return;
     entry.applied = kernel.ABSENT;
     poller.unruly = true;
     if (error != EPERM) return;

@@ -12,12 +12,13 @@ namespace lio {
 
 /// Makes the changes of a list in the component's memory; false, and an exception, if they cannot be looked at or their
 /// verdicts not be kept.
-using ControlList = bool(napi_env env, const Memory& memory, int object, uint32_t pointer, uint32_t length,
-                         Failures& failures);
+template <typename Tables>
+using ControlList = bool(napi_env env, const Memory& memory, const Tables& tables, int object, uint32_t pointer,
+                         uint32_t length, Failures& failures);
 
 /// `Tables` has `objects`, which are `Descriptors`, `Close` for one of them, and `notifiers`, which have names. In all
 /// functions the area for the result is checked first, so that a bad pointer leaves nothing done.
-template <typename Tables, ControlList Control>
+template <typename Tables, ControlList<Tables> Control>
 struct DescriptorKernel {
   static Tables& TablesOf(Arguments<1>& arguments) { return *arguments.Bound<Binding<Tables>>().tables; }
 
@@ -30,7 +31,7 @@ struct DescriptorKernel {
 
     int object = binding.tables->objects.Find(arguments.U32(0));
     Failures failures;
-    if (!Control(env, memory, object, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
+    if (!Control(env, memory, *binding.tables, object, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
 
     List list{0, 0};
     if (failures.Count() > 0) {

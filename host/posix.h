@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <ctime>
 #include <optional>
+#include <vector>
 
 #include "canonical.h"
 #include "table.h"
@@ -61,6 +62,26 @@ class Descriptors {
 
  private:
   Table<int> table_;
+};
+
+/// A set of descriptors' numbers, in which none is searched for.
+class Numbers {
+ public:
+  bool Has(int number) const { return number >= 0 && static_cast<size_t>(number) < has_.size() && has_[number]; }
+
+  /// -1 is none.
+  void Add(int number) {
+    if (number < 0) return;
+    if (static_cast<size_t>(number) >= has_.size()) has_.resize(number + 1);
+    has_[number] = true;
+  }
+
+  void Remove(int number) {
+    if (Has(number)) has_[number] = false;
+  }
+
+ private:
+  std::vector<bool> has_;
 };
 
 /// Tells a descriptor that was just made, by its handle, or why it was not: errno.

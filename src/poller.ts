@@ -170,7 +170,7 @@ export class Poller implements Disposable {
    * @param interest what to watch for: {@link Interest}'s numbers, joined with `|`
    * @throws PollerError `EEXIST` if it is registered, `EBADF` if it is not open, `EPERM` if this kind of file cannot be
    * polled, `ENOSPC` at the user's limit of registrations, `ELOOP` if pollers would watch one another in a circle or too
-   * deep a nest, `ENOMEM`; nothing is registered then
+   * deep a nest, `EINVAL` if it is this poller's own, `ENOMEM`; nothing is registered then
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    */
   add(fd: number, key: Key, interest: Interest, options?: RegistrationOptions): void {
@@ -206,7 +206,7 @@ export class Poller implements Disposable {
    * kernel rejects it, you get an event with `refused` and `errorCode`. So this call does not always report that the
    * descriptor has been closed.
    *
-   * @throws PollerError `ENOENT` if it is not registered; if the kernel was asked, `EBADF` if it is not open, `EPERM`,
+   * @throws PollerError `ENOENT` if it is not registered; if the kernel was asked, `EBADF` if it was closed, `EPERM`,
    * `ENOMEM`; the registration is as before then
    * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    */

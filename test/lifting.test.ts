@@ -283,6 +283,8 @@ describe("an error code", () => {
 
   for (const [tag, value, code] of codes) {
     const refusal = { tag, ...(value === undefined ? {} : { val: value }) };
+    // Of a registered number EINVAL says that it is the kernel object's own by now: it was closed.
+    const ofRegistered = code === "EINVAL" ? "EBADF" : code;
 
     it(`of the kernel's (${code}) is told under its name by every call`, () => {
       const simulated = new SimulatedEpoll();
@@ -296,8 +298,8 @@ describe("an error code", () => {
         changes.map((_change, index) => ({ index, error: refusal }));
       const [first, second] = [simulated.io.eventfd(1), simulated.io.eventfd(1)];
       const poller = new Poller({ kernel });
-      const rejects = (call: () => unknown, syscall: string): void => {
-        assert.throws(call, { name: "PollerError", code, syscall });
+      const rejects = (call: () => unknown, syscall: string, right = code): void => {
+        assert.throws(call, { name: "PollerError", code: right, syscall });
       };
 
       kernel.replace("control", refuseAll);
@@ -316,9 +318,8 @@ describe("an error code", () => {
 
       poller.add(first, 1, Interest.READABLE);
       kernel.replace("control", refuseAll);
-      rejects(() => poller.modify(first, 2, Interest.WRITABLE), "modify");
-      // EINVAL is said of the kernel object's own number, which a closed one's may be by now.
-      const isEnded = ["EBADF", "ENOENT", "EPERM", "EINVAL"].includes(code);
+      rejects(() => poller.modify(first, 2, Interest.WRITABLE), "modify", ofRegistered);
+      const isEnded = ["EBADF", "ENOENT", "EPERM"].includes(ofRegistered);
       if (isEnded) poller.delete(first);
       else rejects(() => poller.delete(first), "delete");
       assert.equal(poller.stats().registrations, isEnded ? 0 : 1);
@@ -359,8 +360,9 @@ describe("an error code", () => {
         throw Object.assign(new Error("refused"), { payload: { tag: "changes", val } });
       });
       assert.equal(poller.wait(events, { timeout: 0 }), 1);
-      for (const event of events) assert.deepEqual([event.key, event.refused, event.errorCode], [2, true, code]);
-      assert.equal(events.toArray()[0]?.errorCode, code);
+      for (const event of events)
+        assert.deepEqual([event.key, event.refused, event.errorCode], [2, true, ofRegistered]);
+      assert.equal(events.toArray()[0]?.errorCode, ofRegistered);
     });
   }
 });

@@ -187,6 +187,17 @@ describe("what the model found stays mended:", () => {
     poller.close();
   });
 
+  it("a number that is the kqueue's own by now was closed, says a modify", () => {
+    const { fd, lies, poller } = onLyingKqueue();
+    poller.add(fd, 1, R, { mode: "level" });
+    const own = { "add read": "EINVAL", "add write": "EINVAL", "delete read": "ENOENT" };
+    lies.push(own, own);
+    assert.throws(() => poller.modify(fd, 2, Interest.WRITABLE), { code: "EBADF" });
+    poller.delete(fd);
+    assert.equal(poller.stats().registrations, 0);
+    poller.close();
+  });
+
   for (const refused of ["delete read", "delete write"]) {
     it(`a delete of which the kernel refuses one half leaves the registration whole (${refused})`, () => {
       const { simulated, lies, poller, events } = onLyingKqueue();

@@ -347,12 +347,12 @@ function noteVerdicts(count: u32, list: usize, length: u32): void {
 }
 
 /**
- * What the kernel's error says of a change of the batch. A number that names the kernel object itself by now, of which
- * epoll_ctl(2) says EINVAL, is one that was closed since it was added: there is nothing to delete.
+ * What the kernel's error says of a change of the batch. A registered number that names the kernel object itself by now,
+ * of which epoll_ctl(2) says EINVAL, is one that was closed since it was added.
  */
 function meaningOf(index: u32, error: u32): u32 {
   const operation = load<u32>(changes + <usize>(index * CHANGE_BYTES));
-  return error == EINVAL && operation == OPERATION_DELETE ? EBADF : error;
+  return error == EINVAL && operation != OPERATION_ADD ? EBADF : error;
 }
 
 /** The changes that went with the last wait, all with a `verdict`, if `refused`. */

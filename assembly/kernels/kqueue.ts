@@ -15,7 +15,7 @@
  * A change of the core's is several of the kernel's, which can fail each by itself: what was done of one that failed is
  * undone before its verdict is given.
  */
-import { EBADF, EEXIST, ENOENT, EPIPE, OK, isGone, loadError } from "../errors";
+import { EBADF, EEXIST, EINVAL, ENOENT, EPIPE, OK, isGone, loadError } from "../errors";
 import { ERROR, HANG_UP, PRIORITY, READABLE, READ_CLOSED, WRITABLE } from "../readiness";
 
 export * from "../numbered";
@@ -545,7 +545,8 @@ function settleInquiry(change: Change): void {
   const reading = stepError(change.endStep - 2);
   const writing = stepError(change.endStep - 1);
   change.task = FINISHED;
-  if (reading != OK) change.verdict = reading;
+  // FreeBSD says EINVAL of the kqueue's own number, which a closed one's may be by now.
+  if (reading != OK) change.verdict = reading == EINVAL ? EBADF : reading;
   else if (writing != OK) change.verdict = EPIPE;
   else {
     // Of another file, nothing is to be held.
@@ -569,12 +570,12 @@ function stepError(index: u32): u32 {
   return load<u32>(stepErrors + ((<usize>index) << 2));
 }
 
-/** Why a change failed. That a knote is gone says least: an error that says more comes first. */
+/** Why a change failed. That a knote is gone says least: an error that says more comes first. EINVAL says no more. */
 function errorOf(change: Change): u32 {
   let found = OK;
   for (let i: u32 = change.firstStep; i < change.endStep; i++) {
     const error = stepError(i);
-    if (error != OK && (found == OK || (isGone(found) && !isGone(error)))) found = error;
+    if (error != OK && (found == OK || (isGone(found) && !isGone(error) && error != EINVAL))) found = error;
   }
   return found;
 }

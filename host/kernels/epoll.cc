@@ -56,6 +56,9 @@ class Notifiers {
 
   int Find(uint32_t handle) const { return descriptors_.Find(handle); }
 
+  /// Whether a descriptor is one of them. A program can name it only by the number of a file that it has closed.
+  bool Has(int descriptor) const { return numbers_.Has(descriptor); }
+
   /// 0 for a handle that was not given out.
   uint64_t Name(uint32_t handle) const { return Find(handle) == -1 ? 0 : names_[handle]; }
 
@@ -63,12 +66,14 @@ class Notifiers {
     uint32_t handle = descriptors_.Insert(descriptor);
     if (handle >= names_.size()) names_.resize(handle + 1);
     names_[handle] = RegisterNotifier(Wake, descriptor);
+    numbers_.Add(descriptor);
     return handle;
   }
 
   void Close(uint32_t handle) {
     // First the name: another thread may be about to use it.
     ForgetNotifier(Name(handle));
+    numbers_.Remove(Find(handle));
     descriptors_.Close(handle);
   }
 
@@ -82,6 +87,7 @@ class Notifiers {
  private:
   Descriptors descriptors_;
   std::vector<uint64_t> names_;
+  Numbers numbers_;
 };
 
 /// libuv adds it with the same mask and data, and takes EEXIST for a reason to modify: see uv__io_poll in its
@@ -132,13 +138,14 @@ int ControlOne(int epoll, const Change& change) {
 }
 
 /// Makes the changes; false, and an exception, if they cannot be looked at or their verdicts not be kept.
-bool Control(napi_env env, const Memory& memory, int epoll, uint32_t pointer, uint32_t length, Failures& failures) {
+bool Control(napi_env env, const Memory& memory, const Tables& tables, int epoll, uint32_t pointer, uint32_t length,
+             Failures& failures) {
   const uint8_t* changes = memory.At(env, pointer, length, sizeof(Change));
   if (changes == nullptr) return false;
   for (uint32_t index = 0; index < length; index++) {
     Change change;
     memcpy(&change, changes + index * sizeof change, sizeof change);
-    int number = ControlOne(epoll, change);
+    int number = tables.notifiers.Has(change.fd) ? EBADF : ControlOne(epoll, change);
     if (number != 0 && !failures.Add(env, index, number, length)) return false;
   }
   return true;
@@ -199,7 +206,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
 
   int epoll = binding.tables->objects.Find(arguments.U32(0));
   Failures failures;
-  if (!Control(env, memory, epoll, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
+  if (!Control(env, memory, *binding.tables, epoll, arguments.U32(1), arguments.U32(2), failures)) return nullptr;
 
   WaitResult result{};
   if (failures.Count() > 0) {

@@ -116,6 +116,9 @@ class Wakeup {
     return ChangeOne(kqueue, Kevent(0, EVFILT_USER, EV_ADD | EV_CLEAR, NOTE_FFNOP, 0));
   }
 
+  /// The descriptor that its kqueue watches: none.
+  int Watched() const { return -1; }
+
   /// -1 if it is attached to none.
   int Kqueue() const { return kqueue_; }
 
@@ -148,6 +151,9 @@ class Wakeup {
     kqueue_ = kqueue;
     return ChangeOne(kqueue, Kevent(ends_[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, Mark()));
   }
+
+  /// The descriptor that its kqueue watches.
+  int Watched() const { return ends_[0]; }
 
   /// -1 if it is attached to none.
   int Kqueue() const { return kqueue_; }
@@ -200,6 +206,7 @@ class Notifiers {
     int number = Wakeup::Make(notifier.wakeup);
     if (number != 0) return Refused(number);
     notifier.name = RegisterNotifier(Wakeup::Wake, -1);
+    watched_.Add(notifier.wakeup.Watched());
     return Succeeded(table_.Insert(notifier));
   }
 
@@ -212,6 +219,10 @@ class Notifiers {
     MoveNotifier(notifier->name, number == 0 ? notifier->wakeup.Handle() : -1);
     return number;
   }
+
+  /// Whether a descriptor is one of theirs that is watched. A program can name it only by the number of a file that it
+  /// has closed.
+  bool Has(int descriptor) const { return watched_.Has(descriptor); }
 
   /// A kqueue is about to be closed: from here on no thread wakes it.
   void DetachFrom(int kqueue) {
@@ -232,6 +243,7 @@ class Notifiers {
     // First the name: another thread may be about to use it.
     ForgetNotifier(notifier->name);
     Detach(handle, *notifier);
+    watched_.Remove(notifier->wakeup.Watched());
     notifier->wakeup.Close();
     table_.Take(handle);
   }
@@ -261,6 +273,7 @@ class Notifiers {
   Table<Notifier> table_;
   /// Which are attached to a kqueue: one, as a rule.
   std::unordered_multimap<int, uint32_t> attached_;
+  Numbers watched_;
 };
 
 /// libuv adds it with the same filter and flags, and adding twice is adding once: see uv__io_poll in its
@@ -299,8 +312,8 @@ using KqueueBinding = Binding<Tables>;
 // Changes -------------------------------------------------------------------------------------------------------------
 
 /// What a change is for kevent(2). Errno if it cannot be one, or 0.
-int Translate(const Change& change, int more_flags, struct kevent& event) {
-  if (change.fd < 0) return EBADF;
+int Translate(const Change& change, int more_flags, const Notifiers& notifiers, struct kevent& event) {
+  if (change.fd < 0 || notifiers.Has(change.fd)) return EBADF;
   int flags = more_flags;
   for (size_t bit = 0; bit < std::size(kActions); bit++) {
     if (change.actions & 1 << bit) flags |= kActions[bit];
@@ -332,7 +345,7 @@ int Translate(const Change& change, int more_flags, struct kevent& event) {
 /// Changes that are on their way to the kernel, with their places in the component's list.
 class Batch {
  public:
-  explicit Batch(int more_flags) : more_flags_(more_flags) {}
+  Batch(int more_flags, const Notifiers& notifiers) : more_flags_(more_flags), notifiers_(notifiers) {}
 
   bool IsFull() const { return count_ == kMaxChanges; }
   uint32_t Count() const { return count_; }
@@ -342,13 +355,14 @@ class Batch {
 
   /// Errno if the change never reaches the kernel, or 0.
   int Add(const Change& change, uint32_t place) {
-    int number = Translate(change, more_flags_, changes_[count_]);
+    int number = Translate(change, more_flags_, notifiers_, changes_[count_]);
     if (number == 0) places_[count_++] = place;
     return number;
   }
 
  private:
   const int more_flags_;
+  const Notifiers& notifiers_;
   uint32_t count_ = 0;
   struct kevent changes_[kMaxChanges];
   uint32_t places_[kMaxChanges];
@@ -378,10 +392,11 @@ bool Send(napi_env env, int kqueue, Batch& batch, uint32_t length, Failures& fai
 }
 
 /// Makes the changes; false, and an exception, if they cannot be looked at or their verdicts not be kept.
-bool Control(napi_env env, const Memory& memory, int kqueue, uint32_t pointer, uint32_t length, Failures& failures) {
+bool Control(napi_env env, const Memory& memory, const Tables& tables, int kqueue, uint32_t pointer, uint32_t length,
+             Failures& failures) {
   const uint8_t* changes = memory.At(env, pointer, length, sizeof(Change));
   if (changes == nullptr) return false;
-  Batch batch(EV_RECEIPT);
+  Batch batch(EV_RECEIPT, tables.notifiers);
   for (uint32_t index = 0; index < length; index++) {
     Change change;
     memcpy(&change, changes + index * sizeof change, sizeof change);
@@ -514,7 +529,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
     result.error.tag = kKernelRefused;
     result.error.kernel = ErrorCodeOf(EINVAL);
   } else {
-    Batch batch(0);
+    Batch batch(0, binding.tables->notifiers);
     bool can_be_made = true;
     for (uint32_t index = 0; index < length && can_be_made; index++) {
       Change change;
@@ -527,7 +542,7 @@ napi_value WaitFunction(napi_env env, napi_callback_info info) {
       if (!Wait(env, binding, memory, kqueue, batch, capacity, limit, result)) return nullptr;
     } else {
       Failures failures;
-      if (!Control(env, memory, kqueue, arguments.U32(1), length, failures)) return nullptr;
+      if (!Control(env, memory, *binding.tables, kqueue, arguments.U32(1), length, failures)) return nullptr;
       result.tag = kError;
       result.error.tag = kChangesRefused;
       if (!failures.Write(env, binding.guest, memory, result.error.changes)) return nullptr;

@@ -67,8 +67,9 @@ export class Shared {
   /** Has a taker wait for a descriptor. @throws PollerError if that cannot be; nothing has changed for the taker then */
   join(fd: number, taker: Taker): void {
     const registration = this.#byFd.get(fd);
-    if (registration !== undefined && this.#armFor(taker, registration)) this.#add(taker, registration);
-    else this.#add(taker, this.#register(fd, taker.interest));
+    if (registration === undefined) this.#add(taker, this.#register(fd, taker.interest));
+    else if (this.#armFor(taker, registration)) this.#add(taker, registration);
+    else this.#add(taker, this.#registerAnew(fd, taker.interest));
   }
 
   #add(taker: Taker, registration: Registration): void {
@@ -134,6 +135,15 @@ export class Shared {
     this.#byFd.set(fd, registration);
     this.#byKey.set(key, registration);
     return registration;
+  }
+
+  /** As `#register`, for a number whose file was closed. It may be our own by now, of which kernels say `EINVAL`. */
+  #registerAnew(fd: number, interest: Interest): Registration {
+    try {
+      return this.#register(fd, interest);
+    } catch (error) {
+      throw hasCode(error, "EINVAL") ? namedError("EBADF", "watch") : error;
+    }
   }
 
   #arm(registration: Registration, interest: Interest, wanted: Mode): void {

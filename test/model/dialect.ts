@@ -53,6 +53,8 @@ export interface Dialect {
   readonly completes: boolean;
   /** A change is several of the kernel's, so that a kernel that refuses one of them leaves it open what it holds. */
   readonly changesInSteps: boolean;
+  /** EINVAL of a change of what is registered says that its number is the kernel object's own by now: it was closed. */
+  readonly isInvalidItself: boolean;
   create(): SimulatedKernel;
   /** What an event tells someone with this interest of a file with these bits of poll(2); 0 if there is none. */
   readiness(bits: number, interest: number): number;
@@ -87,6 +89,7 @@ const epoll: Dialect = {
   edgesByDirection: false,
   completes: false,
   changesInSteps: false,
+  isInvalidItself: true,
   create: () => new SimulatedEpoll(),
 
   readiness(bits, interest) {
@@ -122,6 +125,7 @@ function kqueue(flavour: KqueueFlavour, hasEventFds: boolean): Dialect {
     edgesByDirection: true,
     completes: false,
     changesInSteps: true,
+    isInvalidItself: false,
     create: () => new SimulatedKqueue({ flavour }),
 
     readiness(bits, interest) {
@@ -152,6 +156,7 @@ const afd: Dialect = {
   edgesByDirection: false,
   completes: true,
   changesInSteps: false,
+  isInvalidItself: false,
   create: () => new SimulatedAfd(),
 
   readiness(bits, interest) {

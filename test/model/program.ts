@@ -390,10 +390,11 @@ export class World {
           break;
         case "change": {
           const change = call.changes[fault.index] as (typeof call.changes)[number];
-          this.#errors.add(fault.error);
+          const error = this.#meaningOf(change.operation, fault.error);
+          this.#errors.add(error);
           // The request has ended, or is about to.
           if (change.operation === "cancel" && fault.error === "ENOENT") break;
-          this.#refusals.push({ operation: change.operation, fd: change.fd, error: fault.error });
+          this.#refusals.push({ operation: change.operation, fd: change.fd, error });
           break;
         }
         case "spurious":
@@ -412,6 +413,10 @@ export class World {
     }
     return faults;
   };
+
+  #meaningOf(operation: string, error: string): string {
+    return error === "EINVAL" && operation !== "add" && this.#dialect.isInvalidItself ? "EBADF" : error;
+  }
 
   /** Holds an answer against those that are right: the model's, or what a fault explains. */
   #judge(what: string, answer: Answer, right: readonly Answer[], also: readonly Answer[]): void {

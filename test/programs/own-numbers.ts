@@ -3,7 +3,8 @@
  * closed. To be run under the limit of descriptors that its argument is.
  */
 import assert from "node:assert/strict";
-import { Events, Interest, Poller, watch } from "lio-poller";
+import { closeSync } from "node:fs";
+import { Events, Interest, Poller, readable, watch, writable } from "lio-poller";
 import { close, dup, eventfd, pipe, write } from "lio-poller/io";
 import { deliveries, idle, ONE, until } from "../support/deliveries.js";
 import { PASSED } from "../support/child.js";
@@ -33,6 +34,15 @@ function next(): number {
   return number;
 }
 
+/** Notified once before, a wait ends at once, and the next one does not. */
+function assertNotified(poller: Poller): void {
+  const events = new Events(1);
+  const begin = performance.now();
+  assert.equal(poller.wait(events, { timeout: 10_000 }), 0);
+  assert.ok(performance.now() - begin < 5000, "notified");
+  poller.wait(events, { timeout: 1 });
+}
+
 // What the first poller and its event loop open for all that come after.
 const first = new Poller();
 first.attach(() => {});
@@ -52,43 +62,61 @@ for (const { kernel, way } of deliveries) {
   assert.equal(lowest(), free);
 }
 
-// A registration whose file was closed, and whose number our duplicate has by now.
+// A registration whose file was closed, and whose number a descriptor of ours has by now: the duplicate that a loop waits on,
+// or the notifier's.
 for (const { kernel } of deliveries) {
-  for (const end of ["delete", "modify", "apply", "wait"] as const) {
-    const poller = new Poller({ kernel });
-    const number = dup(readEnd, next());
-    poller.add(number, 1, READABLE, { mode: "level" });
-    close(number);
-    poller.attach(() => {});
-    assert.ok(openFiles().has(number), "it is ours");
-    if (end === "modify")
-      assert.throws(() => poller.modify(number, 2, Interest.WRITABLE), { code: /^E(BADF|NOENT|INVAL)$/ });
-    if (end === "apply") assert.deepEqual(poller.apply([{ op: "delete", fd: number }]), [undefined]);
-    else poller.delete(number);
-    assert.equal(poller.stats().registrations, 0);
-    if (end === "wait") {
+  for (const ours of ["duplicate", "notifier"] as const) {
+    for (const end of ["delete", "modify", "add", "apply", "wait"] as const) {
+      const poller = new Poller({ kernel });
+      const events = new Events(1);
+      const number = dup(readEnd, next());
+      poller.add(number, 1, READABLE, { mode: "level" });
+      close(number);
+      if (ours === "notifier") poller.notify();
+      else poller.attach(() => {});
+      assert.ok(openFiles().has(number), "it is ours");
+      if (end === "modify") assert.throws(() => poller.modify(number, 2, Interest.WRITABLE), { code: "EBADF" });
+      if (end === "add") assert.throws(() => poller.add(number, 2, READABLE), { name: "PollerError" });
+      if (end === "apply") assert.deepEqual(poller.apply([{ op: "delete", fd: number }]), [undefined]);
+      else if (poller.stats().registrations > 0) poller.delete(number);
+      assert.equal(poller.stats().registrations, 0);
       poller.detach();
-      assert.equal(poller.wait(new Events(1), { timeout: 0 }), 0);
+      if (ours === "notifier") assertNotified(poller);
+      else if (end === "wait") assert.equal(poller.wait(events, { timeout: 0 }), 0);
+      // Whoever guesses its number is told that there is nothing of theirs.
+      if (ours === "notifier") assert.throws(() => poller.add(number, 1, READABLE), { code: "EBADF" });
+      poller.notify();
+      assertNotified(poller);
+      poller.close();
     }
-    poller.close();
   }
 }
 
 // The same for what waits in the loop, whose poller replaces its kernel object: a duplicate keeps a closed file reporting.
-const [ghost, waited] = [eventfd(1), eventfd(0)];
-const iteration = watch(waited, READABLE)[Symbol.asyncIterator]();
-const step = iteration.next();
+// Of Node's own close nobody tells the poller.
+const [ghost, quiet] = [eventfd(1), eventfd(0)];
+// The shared poller is there before its next number is asked for.
 const watching = watch(ghost, READABLE, () => {});
+const waited = dup(quiet, next());
+const iteration = watch(waited, READABLE)[Symbol.asyncIterator]();
+const step = iteration.next().then(
+  () => "told",
+  ({ code }) => code,
+);
 const duplicate = dup(ghost);
 await idle(5);
-close(waited);
-close(ghost);
+closeSync(waited);
+closeSync(ghost);
 await idle(20);
 watching[Symbol.dispose]();
 await idle(20);
+assert.ok(openFiles().has(waited), "it is ours");
+await assert.rejects(writable(waited), { code: "EBADF" });
 assert.equal((await iteration.return!()).done, true);
-await Promise.race([step.catch(() => {}), idle(1000).then(() => assert.fail("the pending step is never settled"))]);
+await Promise.race([step, idle(1000).then(() => assert.fail("the pending step is never settled"))]);
+await assert.rejects(readable(waited), { name: "PollerError" });
 close(duplicate);
+close(quiet);
 
 // With none left there, or none below select's end, the lowest.
 const taken: number[] = [];
