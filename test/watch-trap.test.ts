@@ -114,6 +114,37 @@ for (const { way } of deliveries) {
       await idle(5);
     });
 
+    it("at the end of the stack, all who wait are told by the time that the next one waits", async () => {
+      /** Has the component fail with so many calls around. Returns whether they are too many. */
+      const failAt = (depth: number): boolean => {
+        try {
+          if (depth > 0) return failAt(depth - 1);
+          renewShared(way);
+          return false;
+        } catch {
+          return true;
+        }
+      };
+      const fd = open();
+      let [least, most] = [0, 1 << 16];
+      while (most - least > 1) {
+        // Else a new instance is made there, which takes more of the stack.
+        readable(fd).catch(() => {});
+        const middle = (least + most) >> 1;
+        if (failAt(middle)) most = middle;
+        else least = middle;
+      }
+      for (let depth = most - 60; depth < most + 10; depth++) {
+        const waiting = waitInAllWays();
+        failAt(depth);
+        const next = readable(open(1));
+        if (failAt(0)) assert.fail("there is room here");
+        await assert.rejects(next, { code: TRAPPED });
+        await until(waiting.isTold);
+        assertAllTold(waiting);
+      }
+    });
+
     it("what was given to the old poller does not end what waits on the new one", async () => {
       const old = new AbortController();
       const ended = [readable(open(), { timeout: 60_000 }), readable(open(), { signal: old.signal })];

@@ -270,21 +270,23 @@ export class Shared {
     }
   }
 
-  /** The component has failed, and nothing more will come of it. Called inside the call that failed. */
+  /**
+   * The component has failed, and nothing more will come of it. Called inside the call that failed, and again if that was
+   * at the end of the stack, which may cut this off anywhere: who was not told yet is still there then.
+   */
   #abandon(error: PollerError): void {
     if (current === this) current = undefined;
-    const registrations = [...this.#byKey.values()];
-    this.#byFd.clear();
-    this.#byKey.clear();
     this.#timed.clear();
-    this.#poller.close();
-    for (const registration of registrations) {
+    for (const [key, registration] of this.#byKey) {
       for (const taker of registration.all()) {
         if (taker.place !== registration) continue;
-        registration.remove(taker);
         taker.fail(error);
+        if (taker.place !== undefined) registration.remove(taker);
       }
+      this.#byKey.delete(key);
     }
+    this.#byFd.clear();
+    this.#poller.close();
   }
 
   // ---- Closes --------------------------------------------------------------------------------------------------------

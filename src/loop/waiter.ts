@@ -49,8 +49,8 @@ export class Waiter implements Taker, Timed, Abortable {
   }
 
   fail(error: PollerError): void {
-    this.#end();
     this.reject(reworded(error, this.syscall, this.#fd));
+    this.#end();
   }
 
   expire(): void {

@@ -53,7 +53,7 @@ export class Watcher implements Taker, Abortable, Disposable {
 
   fail(error: PollerError): void {
     // Until then it can be disposed of.
-    this.#last = () => {
+    this.#last ??= () => {
       this.#end();
       this.take(failureOf(codeFor(error)));
     };
