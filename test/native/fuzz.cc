@@ -325,7 +325,7 @@ class Component {
         continue;
       }
       const uint64_t at = AsWord(arguments, i);
-      if (at % 4 != 0 || at + count * parameter.bytes > size) return true;
+      if (at % parameter.alignment != 0 || at + count * parameter.bytes > size) return true;
     }
     return false;
   }

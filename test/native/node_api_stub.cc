@@ -522,6 +522,14 @@ napi_status napi_is_typedarray(napi_env env, napi_value value, bool* result) {
   return env->Done(napi_ok);
 }
 
+napi_status napi_create_arraybuffer(napi_env env, size_t length, void** data, napi_value* result) {
+  PREAMBLE();
+  Value buffer = stub::ArrayBuffer(env, length);
+  if (data != nullptr) *data = buffer->bytes.get();
+  *result = env->Handle(buffer);
+  return env->Done(napi_ok);
+}
+
 napi_status napi_is_arraybuffer(napi_env env, napi_value value, bool* result) {
   REQUIRE(value != nullptr, napi_invalid_arg);
   *result = value->value->is_buffer;

@@ -24,6 +24,7 @@ struct Parameter {
   };
   Meaning meaning;
   uint32_t bytes = 0;
+  uint32_t alignment = 4;
 };
 
 struct Shape {

@@ -12,7 +12,7 @@ constexpr Parameter kLong{Parameter::kLong};
 constexpr Parameter kChanges{Parameter::kList, 20};
 constexpr Parameter kListArea{Parameter::kArea, 8};
 constexpr Parameter kNumberArea{Parameter::kArea, 12};
-constexpr Parameter kWaitArea{Parameter::kArea, 24};
+constexpr Parameter kWaitArea{Parameter::kArea, 24, 8};
 
 // In the order of the shape below, by which programs know them.
 enum : uint8_t { kCreate, kControl, kWait, kDescriptor, kClose, kCreateNotifier, kAttach, kIdentify, kNotify, kEnd };
