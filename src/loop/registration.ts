@@ -24,9 +24,6 @@ export interface Taker {
   fail(error: PollerError): void;
 }
 
-/** Phases of a turn of the loop that can collect, less the one that has. */
-const OTHER_PHASES = 2;
-
 let lastOrder = 0;
 
 export class Registration {
@@ -35,9 +32,9 @@ export class Registration {
   readonly #takers: (Set<Taker> | undefined)[] = [];
   #count = 0;
   #staying = 0;
-  /** In which phase those that stay were called last, and how often they were passed over since. */
+  /** In which phase those that stay were called last, and whether they were passed over since. */
   #phase: PollPhase | undefined;
-  #passed = OTHER_PHASES;
+  #wasPassedOver = true;
 
   constructor(
     readonly fd: number,
@@ -102,16 +99,16 @@ export class Registration {
   /**
    * Whether those that stay are to be called for what was collected in this phase, so that they are called once in a turn.
    *
-   * A turn collects at most once in each of three phases, of which no one can tell where a turn ends. The same phase again
-   * is another turn. So is the third of the other phases.
+   * A turn collects at most once in each of two phases, of which no one can tell where a turn ends. The same phase again
+   * is another turn. So is the second time that the other one comes.
    */
   isTheirTurn(phase: PollPhase): boolean {
-    if (phase !== this.#phase && this.#passed < OTHER_PHASES) {
-      this.#passed++;
+    if (phase !== this.#phase && !this.#wasPassedOver) {
+      this.#wasPassedOver = true;
       return false;
     }
     this.#phase = phase;
-    this.#passed = 0;
+    this.#wasPassedOver = false;
     return true;
   }
 }
