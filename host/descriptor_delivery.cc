@@ -211,7 +211,12 @@ class InLoop final : public Delivery, public std::enable_shared_from_this<InLoop
 
   static void OnReadable(void* handle, int, int) { Call(handle, false); }
 
-  static void OnDue(void* handle) { Call(handle, true); }
+  /// Calls where it is called at most once in a turn: libuv before 1.49 comes here again in the same turn if a timer
+  /// that is started anew is due because another one's callback, such as Node's, has updated the loop's time meanwhile.
+  static void OnDue(void* handle) {
+    const Uv* uv = Uv::Get();
+    uv->idle_start(static_cast<InLoop*>(uv->get_data(handle))->idle_, OnIdle);
+  }
 
   static void OnIdle(void* handle) {
     Uv::Get()->idle_stop(handle);

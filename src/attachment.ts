@@ -20,7 +20,7 @@ import { reportUncaught } from "./uncaught.js";
  * Where in a turn of the event loop something was collected, as libuv calls it. In one turn there is at most one collection
  * in each phase.
  */
-export type PollPhase = "timer" | "idle" | "poll";
+export type PollPhase = "idle" | "poll";
 
 /** What an attachment calls. */
 export interface Receiver {
@@ -214,8 +214,7 @@ export class Attachment {
 
   /** Delivery by a thread calls once a turn, for whatever reason. */
   #phase({ keepsContext }: Delivery, isOver: boolean): PollPhase {
-    if (!isOver || !keepsContext) return "poll";
-    return this.#armed === AT_ONCE ? "idle" : "timer";
+    return isOver && keepsContext ? "idle" : "poll";
   }
 
   #turn(phase: PollPhase): void {

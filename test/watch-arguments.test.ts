@@ -370,7 +370,7 @@ describe("an object of options", () => {
     it("may have a signal that throws as its reason is asked for: that is what those who wait are told", async () => {
       const failure = new Error("no reason");
       const target = new EventTarget();
-      const signal = {
+      const own = {
         aborted: false,
         get reason(): never {
           throw failure;
@@ -378,7 +378,7 @@ describe("an object of options", () => {
         addEventListener: target.addEventListener.bind(target),
         removeEventListener: target.removeEventListener.bind(target),
       };
-      const options = { signal: signal as never };
+      const options = { signal: own as never };
       const waiting = [readable(fd, options), writable(fd, options), watch(fd, READABLE, options).next()];
       const outcomes = Promise.allSettled([waiting[0], waiting[2]]);
       await waiting[1];
@@ -388,13 +388,13 @@ describe("an object of options", () => {
 
     it("may have a signal that ends a callback as it is listened to no more, which is not called then", async () => {
       const closing = io.dup(fd);
-      const signal = {
+      const own = {
         aborted: false,
         addEventListener: () => {},
-        removeEventListener: () => watching[Symbol.dispose](),
+        removeEventListener: () => other[Symbol.dispose](),
       };
-      const waiting = readable(closing, { signal: signal as never });
-      const watching = watch(closing, READABLE, never);
+      const waiting = readable(closing, { signal: own as never });
+      const other = watch(closing, READABLE, never);
       io.close(closing);
       await assert.rejects(waiting, { code: "EBADF" });
       await idle(5);

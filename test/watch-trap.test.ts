@@ -5,6 +5,7 @@ import { assertPasses, run } from "./support/child.js";
 import { deliveries, idle, ONE, until } from "./support/deliveries.js";
 import { openFiles } from "./support/descriptors.js";
 import { close, eventfd, write } from "./support/files.js";
+import { sampledSeeds } from "./support/sample.js";
 import { breakShared, type Broken, renewShared } from "./support/shared-poller.js";
 
 const { READABLE } = Interest;
@@ -134,7 +135,8 @@ for (const { way } of deliveries) {
         if (failAt(middle)) most = middle;
         else least = middle;
       }
-      for (let depth = most - 60; depth < most + 10; depth++) {
+      for (const less of sampledSeeds(`depths of the stack, for all who wait, by ${way}`, -60, 70, 8)) {
+        const depth = most + less;
         const waiting = waitInAllWays();
         failAt(depth);
         const next = readable(open(1));

@@ -99,6 +99,16 @@ for (const { way } of deliveries) {
         const silent = open();
         return () => assert.rejects(readable(silent, { timeout: 1 }));
       },
+      // libuv before 1.49 called again in the same turn for a timer that had become due in it.
+      "time-outs that are over when the loop's time is looked at": () => {
+        const silent = open();
+        return () => {
+          const waiting = assert.rejects(readable(silent, { timeout: 0.1 }));
+          busyFor(2);
+          clearTimeout(setTimeout(() => {}, 1000));
+          return waiting;
+        };
+      },
       "promises that are kept": () => {
         const ready = open(1);
         return () => readable(ready);

@@ -24,9 +24,6 @@ export interface Taker {
   fail(error: PollerError): void;
 }
 
-/** Phases of a turn of the loop in which callbacks come, less the one in which they came. */
-const OTHER_PHASES = 1;
-
 let lastOrder = 0;
 
 export class Registration {
@@ -35,9 +32,9 @@ export class Registration {
   readonly #takers: (Set<Taker> | undefined)[] = [];
   #count = 0;
   #staying = 0;
-  /** In which phase those that stay were called last, and how often they were passed over since. */
+  /** In which phase those that stay were called last, and whether they were passed over since. */
   #phase: PollPhase | undefined;
-  #passed = OTHER_PHASES;
+  #wasPassedOver = true;
 
   constructor(
     readonly fd: number,
@@ -102,18 +99,16 @@ export class Registration {
   /**
    * Whether those that stay are to be called for what was collected in this phase, so that they are called once in a turn.
    *
-   * A turn collects at most once in the idle phase and once in the poll phase, and nobody can tell where a turn ends. The
-   * same phase again is another turn. So is the second of the other phase. In the phase of timers one turn can collect
-   * several times, because Node updates the loop's time while its own timers run. What is ready then is so in the poll phase.
+   * A turn collects at most once in each of two phases, of which no one can tell where a turn ends. The same phase again
+   * is another turn. So is the second time that the other one comes.
    */
   isTheirTurn(phase: PollPhase): boolean {
-    if (phase === "timer") return false;
-    if (phase !== this.#phase && this.#passed < OTHER_PHASES) {
-      this.#passed++;
+    if (phase !== this.#phase && !this.#wasPassedOver) {
+      this.#wasPassedOver = true;
       return false;
     }
     this.#phase = phase;
-    this.#passed = 0;
+    this.#wasPassedOver = false;
     return true;
   }
 }
