@@ -17,10 +17,10 @@ import type { Delivery } from "./kernel.js";
 import { reportUncaught } from "./uncaught.js";
 
 /**
- * Where in a turn of the event loop something was collected, as libuv calls it. In one turn there is at most one collection
- * in each phase.
+ * Where in a turn of the event loop something was collected: by a phase of libuv's, each of which comes once in a turn, or by
+ * a thread's wake-up, of which a turn may have several.
  */
-export type PollPhase = "idle" | "poll";
+export type PollPhase = "idle" | "poll" | "wake";
 
 /** What an attachment calls. */
 export interface Receiver {
@@ -212,9 +212,9 @@ export class Attachment {
     else this.#context.runInAsyncScope(this.#turn, this, phase);
   }
 
-  /** Delivery by a thread calls once a turn, for whatever reason. */
   #phase({ keepsContext }: Delivery, isOver: boolean): PollPhase {
-    return isOver && keepsContext ? "idle" : "poll";
+    if (!keepsContext) return "wake";
+    return isOver ? "idle" : "poll";
   }
 
   #turn(phase: PollPhase): void {

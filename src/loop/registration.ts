@@ -4,10 +4,10 @@
  * Joining and leaving take the same time whatever the number of those who wait, and serving takes time for those who are
  * served: there is a set for each interest, of which there are seven.
  */
-import type { PollPhase } from "../attachment.js";
 import type { PollerError } from "../errors.js";
 import { ANY_INTEREST, Interest, type Mode } from "../interest.js";
 import { concerns, type Ready } from "./ready.js";
+import { Turns } from "./turns.js";
 
 /** Something that waits for a descriptor. */
 export interface Taker {
@@ -32,9 +32,8 @@ export class Registration {
   readonly #takers: (Set<Taker> | undefined)[] = [];
   #count = 0;
   #staying = 0;
-  /** In which phase those that stay were called last, and whether they were passed over since. */
-  #phase: PollPhase | undefined;
-  #wasPassedOver = true;
+  /** Of those that stay. */
+  readonly turns = new Turns();
 
   constructor(
     readonly fd: number,
@@ -94,21 +93,5 @@ export class Registration {
       for (const taker of group) takers.push(taker);
     }
     return groups > 1 ? takers.toSorted((a, b) => a.order - b.order) : takers;
-  }
-
-  /**
-   * Whether those that stay are to be called for what was collected in this phase, so that they are called once in a turn.
-   *
-   * A turn collects at most once in each of two phases, of which no one can tell where a turn ends. The same phase again
-   * is another turn. So is the second time that the other one comes.
-   */
-  isTheirTurn(phase: PollPhase): boolean {
-    if (phase !== this.#phase && !this.#wasPassedOver) {
-      this.#wasPassedOver = true;
-      return false;
-    }
-    this.#phase = phase;
-    this.#wasPassedOver = false;
-    return true;
   }
 }

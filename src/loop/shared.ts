@@ -238,7 +238,7 @@ export class Shared {
       this.#fail(registration, namedError(ready.errorCode ?? "EBADF", "watch"));
       return;
     }
-    const callsBack = phase !== undefined && registration.isTheirTurn(phase);
+    const callsBack = phase !== undefined && registration.turns.isNext(phase);
     // A callback may have any of them leave, and others come.
     for (const taker of registration.concerned(ready)) {
       if (taker.place === registration && (callsBack || !taker.stays)) taker.take(ready);
