@@ -6,6 +6,7 @@
  * Which runtimes, and where they come from, runtimes/installed.mjs says. Relies on a build (`scripts/ready.mjs` makes one).
  */
 import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -52,11 +53,24 @@ async function main() {
   return report(rows);
 }
 
-/** Runs the suite, printing its failures, and resolves to what it was that ran, and what came of it. */
+/** Runs the suite in two processes side by side, and resolves to what it was that ran, and what came of it. */
 async function runSuite(name, grep, seed) {
   console.error(`> ${name}`);
+  const files = readdirSync(join(root, "out/test"))
+    .filter((file) => file.endsWith(".test.js"))
+    .map((file) => file.replace(".test.js", ""));
+  const halves = [0, 1].map((half) => files.filter((_, index) => index % 2 === half));
+  const [one, other] = await Promise.all(halves.map((half) => runFiles(name, grep, seed, half)));
+  const sum = (what) => (one[what] ?? 0) + (other[what] ?? 0);
+  const worse = one.code === 0 ? other : one;
+  const leftOut = [...(one.leftOut ?? []), ...(other.leftOut ?? [])];
+  return { ...one, code: worse.code, signal: worse.signal, passed: sum("passed"), failed: sum("failed"), leftOut };
+}
+
+/** Runs some files of the suite, printing what fails. */
+async function runFiles(name, grep, seed, files) {
   const { program, flags, env } = runtimeCommand(name);
-  const child = spawn(program, [...flags, suite, grep], {
+  const child = spawn(program, [...flags, suite, grep, ...files], {
     cwd: root,
     stdio: ["ignore", "pipe", "inherit"],
     env: { ...env, LIO_POLLER_SAMPLE: seed },

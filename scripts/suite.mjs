@@ -108,9 +108,9 @@ if (text) mocha.fgrep(text);
  * there is no room on the stack to follow it.
  */
 const DEEP = ["ended.test.js", "watch-trap.test.js"];
-const others = readdirSync(join(root, "out/test")).filter((file) => file.endsWith(".test.js") && !DEEP.includes(file));
-const all = [...DEEP, ...others];
-const files = chosen.length === 0 ? all : chosen.map((file) => `${file}.test.js`);
+const all = readdirSync(join(root, "out/test")).filter((file) => file.endsWith(".test.js"));
+const wanted = chosen.length === 0 ? all : chosen.map((file) => `${file}.test.js`);
+const files = [...wanted.filter((file) => DEEP.includes(file)), ...wanted.filter((file) => !DEEP.includes(file))];
 for (const file of files) mocha.addFile(join(root, "out/test", file));
 await mocha.loadFilesAsync();
 leaveOut(mocha.suite);
