@@ -33,6 +33,10 @@ const LEFT_OUT = {
   ],
   deno: [
     ["the command for the tests", NODES_OWN],
+    ["give the errors of files and devices", NO_DESCRIPTORS],
+    ["a poller's own descriptors have numbers that programs seldom have", NO_DESCRIPTORS],
+    ["The same holds when its number is that of a file that cannot be polled", NO_DESCRIPTORS],
+    ["the core's self-test under node:wasi", NO_DESCRIPTORS],
     ["that the engine refuses, long before the last address", NO_LIMIT],
     ["Ctrl-C in Node's REPL", NO_REPL],
     ["whose callback the inspector of Node ends", NO_INSPECTOR],

@@ -70,8 +70,8 @@ function quickened(name: string, call: CoreFunction): CoreFunction {
 const { clock } = native;
 const moments = new BigUint64Array(clock.moment);
 
-/** The addon's clock, not the runtime's: tests replace that. */
-function monotonic(): bigint {
+/** Nanoseconds of the addon's clock, not of the runtime's, which tests replace and which may begin elsewhere. @internal */
+export function monotonic(): bigint {
   clock.read();
   return moments[0] as bigint;
 }

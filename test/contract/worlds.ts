@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Kernel, type KernelName, notify, platformKernels, Poller } from "lio-poller";
 import * as io from "lio-poller/io";
 import { type KqueueFlavour, SimulatedAfd, SimulatedEpoll, SimulatedKqueue } from "lio-poller/sim";
+import { monotonic } from "../support/internals.js";
 import { hasExcept, keventCalls } from "../support/kqueue.js";
 import { watchLeaks } from "../support/leaks.js";
 import type { Lacks } from "./format.js";
@@ -48,7 +49,7 @@ function openReal(kernel: KernelName, watchdog: Watchdog): World {
   return {
     io: { ...io, tcp: openTcp, regular: openRegular },
     virtualTime: false,
-    now: () => process.hrtime.bigint(),
+    now: monotonic,
     pass,
     createPoller: () => new Poller({ kernel }),
     notifier: (poller) => {

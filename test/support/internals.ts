@@ -18,7 +18,7 @@ export async function built<Module>(path: string): Promise<Module> {
   return (await import(pathToFileURL(join(root, "dist", path)).href)) as Module;
 }
 
-export const { PlatformKernel, platformKernel } = await built<Platform>("platform.js");
+export const { monotonic, PlatformKernel, platformKernel } = await built<Platform>("platform.js");
 export const { BUSY, instanceFor } = await built<Component>("component.js");
 export const { native } = await built<Addon>("native.js");
 export const cabiLower: KernelTerms["cabiLower"] = (await built<KernelTerms>("kernel.js")).cabiLower;

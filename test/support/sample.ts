@@ -7,8 +7,8 @@
 import { appendFileSync } from "node:fs";
 import { Random } from "./random.js";
 
-/** The seed of the sample; `undefined` for all. */
-const seed = process.env["LIO_POLLER_SAMPLE"];
+/** The seed of the sample; `undefined` for all. An empty one is none, because Deno's children inherit what was taken out. */
+const seed = process.env["LIO_POLLER_SAMPLE"] || undefined;
 /** The file that is told what was left out, a line each. */
 const leftOut = process.env["LIO_POLLER_LEFT_OUT"];
 
@@ -42,5 +42,5 @@ function drawn(what: string): Random {
 }
 
 function note(what: string, left: number, all: number): void {
-  if (leftOut !== undefined) appendFileSync(leftOut, `${left} of ${all} ${what}\n`);
+  if (leftOut) appendFileSync(leftOut, `${left} of ${all} ${what}\n`);
 }
