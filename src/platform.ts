@@ -70,7 +70,7 @@ function quickened(name: string, call: CoreFunction): CoreFunction {
 const { clock } = native;
 const moments = new BigUint64Array(clock.moment);
 
-/** Nanoseconds of the addon's clock, not of the runtime's, which tests replace and which may begin elsewhere. @internal */
+/** Nanoseconds of the addon's clock, not of the runtime's, which tests replace and which may begin elsewhere. */
 export function monotonic(): bigint {
   clock.read();
   return moments[0] as bigint;

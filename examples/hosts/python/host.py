@@ -188,17 +188,16 @@ class Epoll:
 
     def wait(
         self, epoll: int, changes: list[Record], capacity: int, timeout: int | None
-    ) -> Variant:
+    ) -> Record | list[Record] | Variant:
         failures = self.control(epoll, changes)
         if failures:
-            return Variant("err", failures)
+            return failures
         room = (_Event * min(capacity, _MAX_EVENTS))()
         self.calls += 1
         count = _wait(self._epolls.descriptor(epoll), room, timeout)
         if count == -1:
-            return Variant("err", _failed())
-        moment = time.monotonic_ns()
-        return Variant("ok", record(events=[_lift(event) for event in room[:count]], moment=moment))
+            return _failed()
+        return record(events=[_lift(event) for event in room[:count]], moment=time.monotonic_ns())
 
     def descriptor(self, epoll: int) -> int | Variant:
         descriptor = self._epolls.descriptor(epoll)
