@@ -29,7 +29,7 @@ The exit code is 1 if a test failed, and 2 if an option is wrong.
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** What takes longest comes first, so that nothing is left to one process at the end. */
-const LONG = ["contract", "echo", "restrict", "storm", "memory", "cells", "model"];
+const LONG = ["contract", "echo", "attach", "dropped", "unload", "restrict", "storm"];
 
 class UsageError extends Error {}
 
