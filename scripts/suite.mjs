@@ -61,6 +61,7 @@ const LEFT_OUT = {
   ],
   kqueue: [
     ["tells its own error once by", NO_REBUILD],
+    ["EBADF when the number is a file's", "a regular file can be waited for"],
     ["follows its kernel object when that is replaced", NO_REBUILD],
     ["goes on working when the poller has replaced its kernel object", NO_REBUILD],
     ["can be one on a kernel that was restricted", OF_EPOLL],
