@@ -52,7 +52,7 @@ export interface Registration {
   passedOver: number;
   /** Armed again after a refusal, and not told since: the kernel may not hold it. */
   deferred: boolean;
-  /** Events that were told of it since its number ceased to name the file; -Infinity if it names it again. */
+  /** Events that were told of it since its number ceased to name the file; -Infinity while it names it. */
   haunting: number;
 }
 
@@ -160,7 +160,7 @@ export class Model {
       refused: false,
       passedOver: 0,
       deferred: false,
-      haunting: 0,
+      haunting: -Infinity,
     };
     const registration = { fd, file, key, interest, mode, ...armed };
     if (this.registrations.has(fd)) this.#outlived++;
