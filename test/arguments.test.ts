@@ -57,6 +57,11 @@ describe("a wrong argument", () => {
     assert.deepEqual(poller.stats(), before, `${what}: nothing happened`);
   }
 
+  it("as a descriptor is told which numbers can be one", () => {
+    const message = /an integer >= -2147483648 and <= 2147483647\. Received 2147483648/;
+    if (process.platform !== "win32") assert.throws(() => poller.delete(2 ** 31), { message });
+  });
+
   it("as the name of a kernel is refused as one that this platform lacks", () => {
     for (const kernel of ["", "Epoll", "poll", "constructor", "__proto__"]) {
       const expected = { name: "PollerError", code: "ERR_POLLER_UNSUPPORTED" };
